@@ -1,0 +1,70 @@
+"""What each lake table promises: its key, its columns and their types.
+
+Everything downstream reads a table through its contract: a contracted column that an older or
+foreign writer left out reads as null, and a key column that is missing is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+LEAD_EVENT_DATES = (
+    "date_prise_contact",
+    "date_reponse_prospect",
+    "date_appel_propose",
+    "date_appel_booke",
+    "date_relance",
+)
+"""The five event columns of a lead, in the order of the funnel. All are nullable."""
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """One lake table: its name, its key and the Arrow schema it is created with.
+
+    Attributes:
+        name: The table's name, as in ``data/lake/<name>/``.
+        key: The columns that identify a row; never null, unique after an upsert.
+        schema: The contracted columns in order. Further columns are attributes and come and go.
+        additive: The columns that are summed where one file repeats a key. Empty means that the
+            last row with a key wins.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    schema: pa.Schema
+    additive: tuple[str, ...] = ()
+
+
+LEADS = TableContract(
+    name="leads",
+    key=("id",),
+    schema=pa.schema(
+        [pa.field("id", pa.string(), nullable=False)]
+        + [pa.field(column, pa.date32()) for column in LEAD_EVENT_DATES]
+        + [pa.field("deleted", pa.bool_())]
+    ),
+)
+"""One row a lead."""
+
+MARKETING_CONVERSIONS = TableContract(
+    name="marketing_conversions",
+    key=("product", "campaign_type", "campaign", "channel", "date"),
+    schema=pa.schema(
+        [
+            pa.field("product", pa.string(), nullable=False),
+            pa.field("campaign_type", pa.string(), nullable=False),
+            pa.field("campaign", pa.string(), nullable=False),
+            pa.field("channel", pa.string(), nullable=False),
+            pa.field("date", pa.date32(), nullable=False),
+            pa.field("conversions", pa.float64()),
+        ]
+    ),
+    additive=("conversions",),
+)
+"""One row per product, campaign type, campaign, channel and day."""
+
+TABLES = {contract.name: contract for contract in (LEADS, MARKETING_CONVERSIONS)}
+"""Every contracted table by its name."""
