@@ -1,0 +1,94 @@
+"""The dbt-duckdb plugin through which models read the lake.
+
+Named in ``profiles.yml``:
+
+    plugins:
+      - module: lake.delta_source
+        alias: lake
+        config:
+          tables:
+            leads: {uri: data/lake/leads, version: latest}
+
+Each table is opened once per run at one version, and registered on every cursor under its name,
+so that ``temp.main.leads`` is the same rows in every thread. ``temp.main.delta_versions`` tells
+which versions those are. See https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
+
+from lake.errors import LakeError
+from lake.pinned import LATEST, PinnedTable, pin
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+VERSIONS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("uri", pa.string()),
+        ("table_id", pa.string()),
+        ("version", pa.int64()),
+        ("committed_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""The columns of ``temp.main.delta_versions``, one row per table that could be opened."""
+
+
+class Plugin(BasePlugin):  # type: ignore[misc]
+    """Registers the lake's Delta tables on every cursor of a dbt run."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Take the tables from the profile; open none, since every command comes through here.
+
+        Args:
+            plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``.
+        """
+        self._tables: dict[str, dict[str, Any]] = plugin_config["tables"]
+        self._pinned: list[PinnedTable] | None = None
+        self._unreadable: list[str] = []
+        self._lock = threading.Lock()
+
+    def configure_connection(self, conn: DuckDBPyConnection) -> None:
+        """Give SQL the function ``lake_require()``, which fails where a table cannot be read."""
+        conn.create_function("lake_require", self.require, [], "VARCHAR", side_effects=True)
+
+    def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
+        """Register each readable table, and what versions they are, on one cursor."""
+        pinned = self._open()
+        for table in pinned:
+            cursor.register(table.name, table.scan)
+        versions = [
+            {column: getattr(table, column) for column in VERSIONS.names} for table in pinned
+        ]
+        cursor.register("delta_versions", pa.Table.from_pylist(versions, VERSIONS))
+
+    def require(self) -> str:
+        """Say which tables are read, or why one cannot be.
+
+        Raises:
+            DbtRuntimeError: A table is missing or broken; one sentence each.
+        """
+        pinned = self._open()
+        if self._unreadable:
+            raise DbtRuntimeError(" ".join(self._unreadable))
+        return ", ".join(f"{table.name} at version {table.version}" for table in pinned)
+
+    def _open(self) -> list[PinnedTable]:
+        """Open every table once; threads that come meanwhile wait and get the same."""
+        with self._lock:
+            if self._pinned is None:
+                self._pinned = []
+                for name, table in self._tables.items():
+                    version = str(table.get("version", LATEST))
+                    try:
+                        self._pinned.append(pin(name, str(table["uri"]), version))
+                    except LakeError as error:
+                        self._unreadable.append(str(error))
+            return self._pinned
