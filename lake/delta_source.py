@@ -41,7 +41,7 @@ VERSIONS = pa.schema(
 """The columns of ``temp.main.delta_versions``, one row per table that could be opened."""
 
 
-class Plugin(BasePlugin):  # type: ignore[misc]
+class Plugin(BasePlugin):
     """Registers the lake's Delta tables on every cursor of a dbt run."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:

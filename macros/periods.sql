@@ -1,0 +1,18 @@
+{% macro week_start(day) -%}
+    cast(date_trunc('week', {{ day }}) as date)
+{%- endmacro %}
+
+
+{% macro semaine(day) -%}
+    strftime({{ day }}, '%G-W%V')
+{%- endmacro %}
+
+
+{% macro month_start(day) -%}
+    cast(date_trunc('month', {{ day }}) as date)
+{%- endmacro %}
+
+
+{% macro mois(day) -%}
+    strftime({{ day }}, '%Y-%m')
+{%- endmacro %}
