@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
 
 from lake.errors import LakeError
@@ -41,6 +42,10 @@ VERSIONS = pa.schema(
 """The columns of ``temp.main.delta_versions``, one row per table that could be opened."""
 
 
+NEED_THE_LAKE = frozenset({"run", "build", "test"})
+"""The dbt commands that read tables. All others connect too, and work without a lake."""
+
+
 class Plugin(BasePlugin):
     """Registers the lake's Delta tables on every cursor of a dbt run."""
 
@@ -55,30 +60,22 @@ class Plugin(BasePlugin):
         self._unreadable: list[str] = []
         self._lock = threading.Lock()
 
-    def configure_connection(self, conn: DuckDBPyConnection) -> None:
-        """Give SQL the function ``lake_require()``, which fails where a table cannot be read."""
-        conn.create_function("lake_require", self.require, [], "VARCHAR", side_effects=True)
-
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
-        """Register each readable table, and what versions they are, on one cursor."""
+        """Register each readable table, and what versions they are, on one cursor.
+
+        Raises:
+            DbtRuntimeError: The command needs the lake, and a table is missing or broken; one
+                sentence each. This is before dbt runs its first node.
+        """
         pinned = self._open()
+        if self._unreadable and get_flags().WHICH in NEED_THE_LAKE:
+            raise DbtRuntimeError(" ".join(self._unreadable))
         for table in pinned:
             cursor.register(table.name, table.scan)
         versions = [
             {column: getattr(table, column) for column in VERSIONS.names} for table in pinned
         ]
         cursor.register("delta_versions", pa.Table.from_pylist(versions, VERSIONS))
-
-    def require(self) -> str:
-        """Say which tables are read, or why one cannot be.
-
-        Raises:
-            DbtRuntimeError: A table is missing or broken; one sentence each.
-        """
-        pinned = self._open()
-        if self._unreadable:
-            raise DbtRuntimeError(" ".join(self._unreadable))
-        return ", ".join(f"{table.name} at version {table.version}" for table in pinned)
 
     def _open(self) -> list[PinnedTable]:
         """Open every table once; threads that come meanwhile wait and get the same."""
