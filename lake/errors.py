@@ -1,8 +1,11 @@
 """The errors of the lake room.
 
 LakeError
+├── PlaceInvalid      a setting names no place or time zone that the lake can use
 ├── TableMissing      there is no Delta table at the place
+├── TableExists       there is one where none may be
 ├── TableBroken       there is one, but it cannot be read whole
+├── TableBusy         others keep writing to it
 ├── ContractBroken    it can be read, but lacks a key or has a column of another type
 └── InputRejected     a file to load that cannot be read as a whole
 """
@@ -12,12 +15,24 @@ class LakeError(Exception):
     """Something a person can put right; its text is one sentence that says what and how."""
 
 
+class PlaceInvalid(LakeError):
+    """A setting names a place or a time zone that the lake cannot use."""
+
+
 class TableMissing(LakeError):
     """There is no Delta table at the place, or not in the version asked for."""
 
 
+class TableExists(LakeError):
+    """There is a table already at a place where one was to be made."""
+
+
 class TableBroken(LakeError):
     """The table's log can be read but its data cannot."""
+
+
+class TableBusy(LakeError):
+    """Every attempt to commit met another writer's commit."""
 
 
 class ContractBroken(LakeError):

@@ -1,0 +1,74 @@
+"""How far a long command has come: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+PATIENCE = 1.0
+"""Seconds that pass before anything is shown: what is done by then needs no bar."""
+
+LINE_EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class Progress:
+    """The progress of one piece of work, on standard error.
+
+    Use it as a context manager and tell it the share that is done.
+    """
+
+    def __init__(self, title: str) -> None:
+        """Prepare to show progress.
+
+        Args:
+            title: What is being done, such as ``leads: reading``.
+        """
+        self._title = title
+        self._next = time.monotonic() + PATIENCE
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        return self
+
+    def reached(self, share: float) -> None:
+        """Say how much is done.
+
+        Args:
+            share: From 0 to 1.
+        """
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=share)
+        elif time.monotonic() >= self._next:
+            self._show(share)
+
+    def _show(self, share: float) -> None:
+        if not sys.stderr.isatty():
+            self._next = time.monotonic() + LINE_EVERY
+            print(f"{self._title}, {share:.0%}", file=sys.stderr, flush=True)  # noqa: T201 - the plain line itself
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        console = Console(stderr=True)
+        self._bar = Bar(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._bar.start()
+        task = self._bar.add_task(self._title, total=1.0)
+        self._bar.update(task, completed=share)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()

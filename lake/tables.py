@@ -1,0 +1,66 @@
+"""Delta tables as this room makes and opens them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError
+
+from lake.errors import TableBroken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+CHANGE_DATA_FEED = "delta.enableChangeDataFeed"
+PROPERTIES = {CHANGE_DATA_FEED: "true"}
+"""What every table of the lake is created with."""
+
+SNAPPY = WriterProperties(compression="SNAPPY")
+
+
+def open_table(folder: Path) -> DeltaTable | None:
+    """Open the newest version of a table.
+
+    Returns:
+        The table, or ``None`` where the folder holds none.
+
+    Raises:
+        TableBroken: There is a Delta log that cannot be read.
+    """
+    if not DeltaTable.is_deltatable(str(folder)):
+        return None
+    try:
+        return DeltaTable(folder)
+    except (DeltaError, OSError) as error:
+        raise TableBroken(f"The Delta table in {folder} cannot be opened: {error}") from error
+
+
+def create(folder: Path, rows: pa.RecordBatchReader) -> None:
+    """Make a table of some rows, as its version 0.
+
+    Args:
+        folder: Where no table is yet.
+        rows: Read once, batch by batch.
+
+    Raises:
+        DeltaError: There is a table by now.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_deltalake(folder, rows, mode="error", configuration=PROPERTIES, writer_properties=SNAPPY)
+
+
+def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
+    """Replace a table's rows and columns in a new version; its history stays.
+
+    Args:
+        table: The table. Its change data feed is turned on first where it is off.
+        rows: Read once, batch by batch.
+    """
+    if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
+        table.alter.set_table_properties(PROPERTIES)
+    write_deltalake(
+        table, rows, mode="overwrite", schema_mode="overwrite", writer_properties=SNAPPY
+    )
