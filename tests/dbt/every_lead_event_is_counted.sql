@@ -1,35 +1,38 @@
 -- What staging has is either in the daily mart or in the implausible one.
-with leads as (
+with expected as (
 
+    {% for event_type in lead_event_types() -%}
     select
-    {%- for event_type in lead_event_types() %}
-        count({{ event_type }}) as {{ event_type }}{{ ',' if not loop.last }}
-    {%- endfor %}
+        '{{ event_type }}' as event_type,
+        count({{ event_type }}) as leads
     from {{ ref('stg_leads') }}
-
+    {{- '\n\n    union all\n' if not loop.last }}
+    {% endfor %}
 ),
 
-plausible as (
+counted as (
 
-    select {{- sum_lead_events() }}
+    {% for event_type in lead_event_types() -%}
+    select
+        '{{ event_type }}' as event_type,
+        sum({{ event_type }}) as leads
     from {{ ref('lead_event_counts_daily') }}
 
-),
+    union all
 
-implausible as (
-
-    select {{- pivot_lead_events('leads') }}
+    {% endfor -%}
+    select
+        event_type,
+        leads
     from {{ ref('lead_event_counts_implausible') }}
 
 )
 
-select leads.*
-from leads
-cross join plausible
-cross join implausible
-where
-    {%- for event_type in lead_event_types() %}
-    leads.{{ event_type }}
-    != coalesce(plausible.{{ event_type }}, 0) + coalesce(implausible.{{ event_type }}, 0)
-    {{- ' or' if not loop.last }}
-    {%- endfor %}
+select
+    expected.event_type,
+    expected.leads as expected,
+    sum(counted.leads) as counted
+from expected
+left join counted on expected.event_type = counted.event_type
+group by all
+having expected != coalesce(counted, 0)
