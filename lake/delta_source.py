@@ -68,7 +68,7 @@ class Plugin(BasePlugin):
                 sentence each. This is before dbt runs its first node.
         """
         pinned = self._open()
-        if self._unreadable and get_flags().WHICH in NEED_THE_LAKE:
+        if self._unreadable and getattr(get_flags(), "WHICH", None) in NEED_THE_LAKE:
             raise DbtRuntimeError(" ".join(self._unreadable))
         for table in pinned:
             cursor.register(table.name, table.scan)

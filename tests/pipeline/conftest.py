@@ -1,0 +1,113 @@
+"""What the pipeline's tests share: lakes made by hand and the real dbt command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+
+LEADS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("date_prise_contact", pa.date32()),
+        ("date_reponse_prospect", pa.date32()),
+        ("date_appel_propose", pa.date32()),
+        ("date_appel_booke", pa.date32()),
+        ("date_relance", pa.date32()),
+        ("deleted", pa.bool_()),
+    ]
+)
+
+
+@pytest.fixture(scope="session")
+def write_leads() -> Callable[..., None]:
+    """Write leads as a Delta table: each a dict with its `id` and any of the other columns."""
+
+    def write(table: Path, leads: list[dict[str, Any]], mode: str = "append") -> None:
+        write_deltalake(table, pa.Table.from_pylist(leads, LEADS), mode=mode)
+
+    return write
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project as a person has it: its commands, over a data folder of its own."""
+
+    data: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every command: nothing of Lead Marts set but the data folder."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LEADMARTS", "DBT"))}
+        return inherited | {
+            "LEADMARTS_DATA": str(self.data),
+            "DBT_TARGET_PATH": str(self.data / "target"),
+            "DBT_LOG_PATH": str(self.data / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DBT_USE_COLORS": "false",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    @property
+    def leads(self) -> Path:
+        """Where the leads' Delta table is."""
+        return self.data / "lake" / "leads"
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a command in the project's root and leave it running."""
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+            cwd=ROOT,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project's root to its end."""
+        process = self.start(*command, **environment)
+        try:
+            output, _ = process.communicate(timeout=180)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(command, process.returncode, output)
+
+    def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt in the project's root."""
+        return self.run("dbt", *arguments, **environment)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """The project over an empty data folder."""
+    return Project(tmp_path / "data")
+
+
+@pytest.fixture
+def project_with_leads(project: Project, write_leads: Callable[..., None]) -> Project:
+    """The project over a lake of three leads."""
+    project.data.mkdir()
+    write_leads(
+        project.leads,
+        [
+            {"id": "a", "date_prise_contact": date(2025, 1, 1), "date_relance": date(2025, 1, 9)},
+            {"id": "b", "date_prise_contact": date(2025, 1, 5)},
+            {"id": "c", "date_prise_contact": date(2025, 2, 3), "deleted": True},
+        ],
+    )
+    return project

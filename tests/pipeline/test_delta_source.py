@@ -1,0 +1,264 @@
+"""The dbt plugin that reads Delta tables, on real tables and real DuckDB connections."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
+
+from lake.delta_source import Plugin
+from lake.errors import ContractBroken, TableBroken, TableMissing
+from lake.pinned import pin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOREIGN = Path(
+    os.environ.get("LEADMARTS_FOREIGN_TABLES", Path(__file__).parents[3] / "shared/delta_tables")
+)
+FOREIGN_NAMES = [
+    "cdf-table",
+    "checkpoint-v2-table",
+    "delta-0.8.0-null-partition",
+    "table-with-dv-small",
+    "table_with_column_mapping",
+    "table_with_edge_timestamps",
+]
+
+
+def connect(plugin: Plugin) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    plugin.configure_cursor(connection)
+    return connection
+
+
+def plugin_over(**tables: dict[str, Any]) -> Plugin:
+    return Plugin("lake", {"tables": tables}, DuckDBCredentials(database="memory", schema="main"))
+
+
+@pytest.fixture
+def foreign() -> Path:
+    """Where the tables are that other writers made."""
+    if not FOREIGN.is_dir():
+        pytest.skip(f"There are no Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES.")
+    return FOREIGN
+
+
+def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    return sorted(connection.execute(sql).fetchall(), key=repr)
+
+
+@pytest.mark.parametrize("name", FOREIGN_NAMES)
+def test_a_table_that_another_writer_made_reads_as_the_delta_engine_reads_it(
+    foreign: Path, name: str
+) -> None:
+    if not FOREIGN.is_dir():
+        pytest.skip(
+            f"There are no foreign Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES."
+        )
+    uri = str(foreign / name)
+    table = DeltaTable(uri)
+    # Without this setting the engine itself reads Spark's year 9999 as 1816.
+    engine = QueryBuilder({"datafusion.execution.parquet.coerce_int96": "us"})
+    expected = pa.table(engine.register("t", table).execute("select * from t"))
+    connection = connect(plugin_over(foreign={"uri": uri}))
+    connection.register("expected", expected)
+
+    names = expected.column_names
+    columns = ", ".join(f'"{column}"' for column in names)
+    for _ in range(2):  # a scan can be read again
+        got = rows(connection, f"select {columns} from temp.main.foreign")
+        assert got == rows(connection, f"select {columns} from expected")
+    assert len(got) == expected.num_rows > 0
+    assert connection.sql("from temp.main.foreign").columns == names
+
+
+def test_the_edges_of_time_are_not_wrapped(foreign: Path) -> None:
+    if not FOREIGN.is_dir():
+        pytest.skip(
+            f"There are no foreign Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES."
+        )
+    connection = connect(plugin_over(t={"uri": str(foreign / "table_with_edge_timestamps")}))
+    assert rows(connection, "select year(BIG_DATE), SOME_VALUE from temp.main.t") == [
+        (9999, 1),
+        (9999, 2),
+    ]
+
+
+def test_every_cursor_reads_the_version_that_was_pinned_first(
+    tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    write_leads(tmp_path / "leads", [{"id": "a"}])
+    plugin = plugin_over(leads={"uri": str(tmp_path / "leads")})
+    first = connect(plugin)
+    write_leads(tmp_path / "leads", [{"id": "b"}])
+    second = connect(plugin)
+    for connection in (first, second):
+        assert rows(connection, "select id from temp.main.leads") == [("a",)]
+        assert rows(connection, "select name, version from temp.main.delta_versions") == [
+            ("leads", 0)
+        ]
+    assert rows(
+        connect(plugin_over(leads={"uri": str(tmp_path / "leads")})), "select id from leads"
+    ) == [
+        ("a",),
+        ("b",),
+    ]
+
+
+def test_many_threads_open_one_table_once(
+    tmp_path: Path, write_leads: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_leads(tmp_path / "leads", [{"id": str(i)} for i in range(1000)])
+    opened: list[str] = []
+
+    def counting(name: str, *rest: Any) -> Any:
+        opened.append(name)
+        return pin(name, *rest)
+
+    monkeypatch.setattr("lake.delta_source.pin", counting)
+    plugin = plugin_over(leads={"uri": str(tmp_path / "leads")})
+    parent = duckdb.connect()
+    counts: list[Any] = []
+
+    def read() -> None:
+        cursor = parent.cursor()
+        plugin.configure_cursor(cursor)
+        counts.extend(cursor.execute("select count(distinct id) from temp.main.leads").fetchall())
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == ["leads"]
+    assert counts == [(1000,)] * 8
+
+
+def test_an_older_version_is_read_by_its_number_zero_included(
+    tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    uri = str(tmp_path / "leads")
+    before = datetime.now(UTC)
+    for name in "abc":
+        write_leads(tmp_path / "leads", [{"id": name}])
+    for version, ids in [("0", "a"), ("1", "ab"), ("2", "abc"), ("latest", "abc")]:
+        connection = connect(plugin_over(leads={"uri": uri, "version": version}))
+        assert rows(connection, "select id from temp.main.leads") == [(name,) for name in ids]
+        ((number, at),) = rows(connection, "select version, committed_at from delta_versions")
+        assert number == len(ids) - 1
+        assert before - timedelta(seconds=1) <= at <= datetime.now(UTC)
+    moments = [pin("leads", uri, str(number)).committed_at for number in range(3)]
+    assert moments == sorted(set(moments))
+
+
+@pytest.mark.parametrize("version", ["3", "-1", "1.5", "yesterday"])
+def test_a_version_that_is_not_there_is_a_sentence(
+    tmp_path: Path, write_leads: Callable[..., None], version: str
+) -> None:
+    write_leads(tmp_path / "leads", [{"id": "a"}])
+    with pytest.raises(TableMissing, match=rf"{version}.* from 0 to 0, or 'latest'\.$"):
+        pin("leads", str(tmp_path / "leads"), version)
+
+
+def test_contracted_columns_that_a_writer_left_out_read_as_nulls(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "leads", pa.table({"id": ["a"], "origin": ["social"]}))
+    connection = connect(plugin_over(leads={"uri": str(tmp_path / "leads")}))
+    assert rows(connection, "select id, origin, date_relance, deleted from temp.main.leads") == [
+        ("a", "social", None, None)
+    ]
+
+
+def test_columns_left_out_read_as_nulls_through_the_engine_too(foreign: Path) -> None:
+    from lake.scan import EngineScan  # noqa: PLC0415 -- the one test that looks inside
+
+    if not FOREIGN.is_dir():
+        pytest.skip(
+            f"There are no foreign Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES."
+        )
+    scan = EngineScan(DeltaTable(foreign / "table-with-dv-small"), [pa.field("d", pa.date32())])
+    connection = duckdb.connect()
+    connection.register("t", scan)
+    assert rows(connection, "select value, d from t") == [(i, None) for i in range(1, 9)]
+
+
+def test_a_timestamp_counts_as_a_date(tmp_path: Path) -> None:
+    late = datetime(2025, 1, 5, 23, 30, tzinfo=UTC)
+    write_deltalake(tmp_path / "leads", pa.table({"id": ["a"], "date_relance": [late]}))
+    connection = connect(plugin_over(leads={"uri": str(tmp_path / "leads")}))
+    day = "select cast(date_relance as date) from temp.main.leads"
+    assert rows(connection, day) == [(date(2025, 1, 5),)]
+    connection.execute("set TimeZone = 'Europe/Paris'")
+    assert rows(connection, day) == [(date(2025, 1, 6),)]
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (pa.table({"identity": ["a"]}), r"no column id, which is part of its key \(id\)"),
+        (
+            pa.table({"id": ["a"], "date_relance": ["2025-01-01"]}),
+            r"date_relance .* is string, but its contract says date32",
+        ),
+        (pa.table({"id": ["a"], "deleted": ["no"]}), "deleted .* is string, but .* says bool"),
+        (pa.table({"id": [1.5]}), "id .* is double, but its contract says string"),
+    ],
+)
+def test_a_table_that_breaks_its_contract_is_a_sentence(
+    tmp_path: Path, table: pa.Table, sentence: str
+) -> None:
+    write_deltalake(tmp_path / "leads", table)
+    with pytest.raises(ContractBroken, match=sentence):
+        pin("leads", str(tmp_path / "leads"))
+
+
+def test_a_missing_table_is_a_sentence_and_registers_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TableMissing, match="`python -m lake demo`"):
+        pin("leads", str(tmp_path / "leads"))
+    connection = connect(plugin_over(leads={"uri": str(tmp_path / "leads")}))
+    assert rows(connection, "select * from temp.main.delta_versions") == []
+    assert not (tmp_path / "leads").exists()
+
+
+def test_a_lost_data_file_is_a_sentence(tmp_path: Path, write_leads: Callable[..., None]) -> None:
+    write_leads(tmp_path / "leads", [{"id": "a"}])
+    write_leads(tmp_path / "leads", [{"id": "b"}])
+    (lost, *_) = (tmp_path / "leads").glob("*.parquet")
+    lost.unlink()
+    with pytest.raises(TableBroken, match=f"lacks 1 of its data files .{lost.name}"):
+        pin("leads", str(tmp_path / "leads"))
+
+
+@pytest.mark.parametrize("damage", ["{broken", "[]", "\0\0"])
+def test_a_damaged_log_is_a_sentence(
+    tmp_path: Path, write_leads: Callable[..., None], damage: str
+) -> None:
+    write_leads(tmp_path / "leads", [{"id": "a"}])
+    (tmp_path / "leads" / "_delta_log" / f"{0:020}.json").write_text(damage)
+    with pytest.raises(TableBroken, match="cannot be read"):
+        pin("leads", str(tmp_path / "leads"))
+
+
+def test_a_feature_that_no_reader_understands_is_named(
+    tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    write_leads(tmp_path / "leads", [{"id": "a"}])
+    log = tmp_path / "leads" / "_delta_log" / f"{0:020}.json"
+    plain = '"minReaderVersion":1,"minWriterVersion":2'
+    assert plain in log.read_text()
+    unknown = (
+        '"minReaderVersion":3,"minWriterVersion":7,'
+        '"readerFeatures":["typeWidening"],"writerFeatures":["typeWidening"]'
+    )
+    log.write_text(log.read_text().replace(plain, unknown))
+    with pytest.raises(TableBroken, match="typeWidening"):
+        pin("leads", str(tmp_path / "leads"))
