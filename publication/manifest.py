@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 msgspec reads the annotations
 from typing import Literal
 
 import msgspec
@@ -12,7 +12,12 @@ TestStatus = Literal["passed", "warned", "not-run"]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column of a mart, as its dbt contract has it."""
+    """One column of a mart, as its dbt contract has it.
+
+    Attributes:
+        type: In a draft as the contract spells it, in a manifest as DuckDB does
+            (``text`` becomes ``VARCHAR``).
+    """
 
     name: str
     type: str
@@ -27,8 +32,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
     status: TestStatus
 
 
-class Mart(msgspec.Struct, frozen=True, kw_only=True):
-    """One mart: a table of the publication's ``main`` schema.
+class MartDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """What dbt knows of a mart before its rows are counted.
 
     Attributes:
         grain: The columns whose values name a row; also the default order.
@@ -40,9 +45,14 @@ class Mart(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     grain: tuple[str, ...]
     scope: str | None
-    rows: int
     columns: tuple[Column, ...]
     tests: tuple[Test, ...]
+
+
+class Mart(MartDraft, frozen=True, kw_only=True):
+    """One mart: a table of the publication's ``main`` schema."""
+
+    rows: int
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +66,28 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
-    """The dbt run that made the content."""
+    """The dbt run that made the content.
+
+    Attributes:
+        command: ``dbt run`` or ``dbt build``. The command's options are left out: they may hold
+            what is not for everyone's eyes.
+        tests: ``passed``, ``warned`` if at least one warned, ``not-run`` if at least one that
+            watches over a mart did not run.
+    """
 
     invocation_id: str
     command: str
     project_version: str
     git_commit: str | None
     tests: TestStatus
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest before it is published: without number, file, digests and row counts."""
+
+    build: Build
+    sources: tuple[Source, ...]
+    marts: tuple[MartDraft, ...]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +97,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         number: The publication's number; numbers only rise.
         file: The name of the DuckDB file beside this manifest.
         digest: ``sha256:`` and the hex digest of the content: equal content, equal digest,
-            on any machine.
+            on any machine (see :mod:`publication.digest`).
         sha256: The hex digest of the file's own bytes.
         built_at: When the content was published first, in UTC.
         rolled_back_to: The number whose content this publication repeats, if it does.
+        marts: Sorted by name.
     """
 
     number: int

@@ -1,0 +1,145 @@
+"""The folder of publications as its readers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 a dataclass field
+
+import msgspec
+
+from publication import shelf
+from publication.errors import (
+    PointerBroken,
+    PublicationBroken,
+    PublicationGone,
+    PublicationNotYet,
+)
+from publication.inspection import verify
+from publication.manifest import Manifest, Pointer
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder of publications, to read.
+
+    Reading needs no lock: files never change, and the pointer is replaced in one step.
+
+    Attributes:
+        folder: Where the files, manifests and the pointer are; it need not exist.
+    """
+
+    folder: Path
+
+    def pointer(self) -> Pointer | None:
+        """Which publication is current, or none if nothing was published yet.
+
+        Raises:
+            PointerBroken: ``current.json`` is there but cannot be read.
+        """
+        path = self.folder / "current.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Pointer)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise PointerBroken(
+                f"{path} cannot be read ({error}); the next `dbt build` replaces it, "
+                "and so does `python -m publication rollback N`."
+            ) from error
+
+    def current(self) -> Manifest | None:
+        """What the current publication says of itself, or none if nothing was published yet.
+
+        Raises:
+            PointerBroken: ``current.json`` is there but cannot be read.
+            PublicationBroken: The manifest it names is missing or damaged.
+        """
+        while (pointer := self.pointer()) is not None:
+            path = (self.folder / pointer.file).with_suffix(".json")
+            try:
+                return _decode(path)
+            except FileNotFoundError as error:
+                if pointer == self.pointer():  # else it moved on while we looked
+                    raise PublicationBroken(
+                        f"The manifest of the current publication, {path}, is missing; "
+                        "run `dbt build`, or `python -m publication rollback N`."
+                    ) from error
+        return None
+
+    def manifest(self, number: int) -> Manifest:
+        """What one publication says of itself.
+
+        Raises:
+            PublicationGone: It was published once, but is not kept any more.
+            PublicationNotYet: The number is higher than the current one, or below 1.
+            PublicationBroken: Its manifest is damaged.
+            PointerBroken: ``current.json`` is there but cannot be read.
+        """
+        pointer = self.pointer()
+        if pointer is None:
+            raise PublicationNotYet(
+                f"There is no publication {number}: nothing was published yet; "
+                "run `dbt build` or `make run`."
+            )
+        if not 1 <= number <= pointer.number:
+            raise PublicationNotYet(
+                f"There is no publication {number}: they go from 1 to {pointer.number}."
+            )
+        return self.kept(number)
+
+    def manifests(self) -> list[Manifest]:
+        """The kept publications, newest first; none if nothing was published yet.
+
+        Raises:
+            PointerBroken: ``current.json`` is there but cannot be read.
+            PublicationBroken: A manifest is damaged.
+        """
+        pointer = self.pointer()
+        found = []
+        for entry in shelf.entries(self.folder):
+            if pointer is not None and entry.number <= pointer.number:
+                try:
+                    found.append(_decode(entry.manifest))
+                except FileNotFoundError:
+                    continue  # removed since, or a half that the next publisher removes
+        return found
+
+    def path(self, manifest: Manifest) -> Path:
+        """Where a publication's file is, by its own name."""
+        return self.folder / manifest.file
+
+    def verify(self, number: int) -> None:
+        """Read a publication whole and compare it with what its manifest says.
+
+        Raises:
+            PublicationBroken: Its bytes, mode, tables, rows or content are not as they were.
+            PublicationGone: It is not kept any more.
+            PublicationNotYet: It was not published so far.
+            PointerBroken: ``current.json`` is there but cannot be read.
+        """
+        manifest = self.manifest(number)
+        verify(self.path(manifest), manifest)
+
+    def kept(self, number: int) -> Manifest:
+        """Read a kept publication's manifest whatever the pointer says.
+
+        Raises:
+            PublicationGone: There is none of this number.
+            PublicationBroken: Its manifest is damaged.
+        """
+        for entry in shelf.entries(self.folder):
+            if entry.number == number:
+                try:
+                    return _decode(entry.manifest)
+                except FileNotFoundError:
+                    break
+        raise PublicationGone(
+            f"Publication {number} is gone; `python -m publication list` shows those kept."
+        )
+
+
+def _decode(path: Path) -> Manifest:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise PublicationBroken(f"The manifest {path} cannot be read: {error}.") from error

@@ -1,0 +1,54 @@
+"""How everyone but the builder opens a publication."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from publication.errors import PublicationBroken
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOCKED_DOWN = {
+    "enable_external_access": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+"""No other file, no network, no extension, no Python object: the publication and nothing else."""
+
+
+def first_line(error: Exception) -> str:
+    """The line of a DuckDB error that says what is wrong; the others draw where."""
+    return str(error).partition("\n")[0]
+
+
+def connect(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a publication's file read-only and locked down, with ``TimeZone`` UTC.
+
+    Its cursors share all of that. Nobody can take the settings back on any of them.
+
+    Args:
+        path: The DuckDB file, by its own name (never by a link that may move meanwhile).
+        threads: How many threads a query may use; DuckDB's default if not given. Two connections
+            of one process to one file must agree on it.
+
+    Raises:
+        PublicationBroken: The file is missing, damaged, or held by a writer.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {**LOCKED_DOWN}
+    if threads is not None:
+        config["threads"] = threads
+    try:
+        connection = duckdb.connect(path, read_only=True, config=config)
+        # A second connection of this process to the same file finds everything locked already.
+        locked = connection.execute("select current_setting('lock_configuration')").fetchone()
+        if locked != (True,):
+            connection.execute("set global timezone = 'UTC'; set lock_configuration = true")
+    except duckdb.Error as error:
+        raise PublicationBroken(f"{path} cannot be opened: {first_line(error)}") from error
+    return connection

@@ -1,0 +1,83 @@
+"""Where publications are and how many are kept: the profile's word, the environment's, ours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from publication.errors import SettingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a :class:`publication.Store` is made with.
+
+    Attributes:
+        folder: ``folder`` in the profile, ``LEADMARTS_PUBLICATIONS``, or ``publications`` below
+            ``LEADMARTS_DATA`` (by default ``data``).
+        link: ``link`` in the profile, or ``marts.duckdb`` below ``LEADMARTS_DATA``.
+        keep: ``keep`` in the profile, ``LEADMARTS_KEEP_PUBLICATIONS``, or 5. A whole number of
+            at least 1.
+        keep_for: ``keep_for_hours`` in the profile, ``LEADMARTS_KEEP_HOURS``, or 1 hour. At
+            least 0.
+    """
+
+    folder: Path
+    link: Path
+    keep: int
+    keep_for: timedelta
+
+    @classmethod
+    def read(cls, profile: Mapping[str, object]) -> Settings:
+        """Read each setting from the first place that has it; an empty text counts as not set.
+
+        Args:
+            profile: The plugin's ``config`` in dbt's ``profiles.yml``, or nothing.
+
+        Raises:
+            SettingInvalid: A limit is no number, or out of range.
+        """
+
+        def given(key: str, variable: str) -> str:
+            return str(profile.get(key, "")) or os.environ.get(variable, "")
+
+        data = Path(os.environ.get("LEADMARTS_DATA") or "data")
+        folder = given("folder", "LEADMARTS_PUBLICATIONS")
+        link = str(profile.get("link", ""))
+        keep = given("keep", "LEADMARTS_KEEP_PUBLICATIONS") or "5"
+        hours = given("keep_for_hours", "LEADMARTS_KEEP_HOURS") or "1"
+        return cls(
+            folder=Path(folder) if folder else data / "publications",
+            link=Path(link) if link else data / "marts.duckdb",
+            keep=_whole_number(keep),
+            keep_for=_hours(hours),
+        )
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingInvalid(
+            f'The number of publications to keep is "{text}"; set LEADMARTS_KEEP_PUBLICATIONS '
+            "(or keep in the profile) to a whole number of at least 1."
+        )
+    return int(text)
+
+
+def _hours(text: str) -> timedelta:
+    try:
+        hours = float(text)
+        kept = timedelta(hours=hours)  # which refuses what is not finite
+    except (ValueError, OverflowError):
+        hours = -1
+    if hours < 0:
+        raise SettingInvalid(
+            f'The hours to keep publications for are "{text}"; set LEADMARTS_KEEP_HOURS '
+            "(or keep_for_hours in the profile) to a number of at least 0."
+        )
+    return kept

@@ -1,0 +1,74 @@
+"""The numbered files in the publications' folder: their names, which are kept, which go."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
+_NAME = re.compile(r"(?P<number>\d{6,})-[0-9a-f]{8}\.duckdb")
+
+
+class Entry(NamedTuple):
+    """One publication's place on the shelf; its file or its manifest may be missing."""
+
+    number: int
+    file: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest's path, beside the file."""
+        return self.file.with_suffix(".json")
+
+    def remove(self) -> None:
+        """Remove both. The manifest goes first: what has none is on no list."""
+        self.manifest.unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
+
+
+def name(number: int, digest: str) -> str:
+    """The file name of a publication: its number and the first of its content digest."""
+    return f"{number:06d}-{digest.removeprefix('sha256:')[:8]}.duckdb"
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Everything numbered in the folder, newest first, whole or not."""
+    found = set()
+    for suffix in (".duckdb", ".json"):
+        for path in folder.glob(f"*{suffix}"):
+            file = path.with_suffix(".duckdb")
+            if match := _NAME.fullmatch(file.name):
+                found.add(Entry(int(match["number"]), file))
+    return sorted(found, reverse=True)
+
+
+def remove_halves(folder: Path, current: int | None) -> None:
+    """Remove what crashed publishers left: files without manifest, and what never was current.
+
+    Args:
+        folder: The publications' folder; the caller holds its lock.
+        current: The current number. Without one (the pointer is lost or damaged) nothing tells
+            what never was current, so nothing whole is removed.
+    """
+    for entry in entries(folder):
+        if not entry.manifest.exists() or (current is not None and entry.number > current):
+            entry.remove()
+
+
+def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> None:
+    """Remove all but the newest publications, the young ones and the current one.
+
+    Args:
+        folder: The publications' folder; the caller holds its lock.
+        current: The current number.
+        keep: How many of the newest are kept, whatever their age.
+        keep_for: What was published less than this ago is kept, however many there are.
+    """
+    oldest = time.time() - keep_for.total_seconds()
+    for entry in entries(folder)[keep:]:
+        if entry.number != current and entry.manifest.stat().st_mtime <= oldest:
+            entry.remove()

@@ -1,0 +1,18 @@
+"""Names and texts as they stand in SQL."""
+
+from __future__ import annotations
+
+
+def identifier(*names: str) -> str:
+    """Quote a name, or the parts of a dotted one: ``"main"."my table"``."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(text: str) -> str:
+    """Quote a text: ``'it''s'``."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Quote names and join them with commas, for ``select``, ``group by`` or ``order by``."""
+    return ", ".join(identifier(name) for name in names)

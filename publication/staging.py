@@ -1,0 +1,67 @@
+"""Files being built: each in a folder of its own, which nobody but its builder looks at.
+
+The builder holds a lock on its folder for as long as it lives, so that another one can tell a
+build that goes on from the left-overs of one that crashed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import uuid
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from publication.checks import STORAGE_VERSION
+from publication.sql import literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_held: dict[Path, int] = {}
+"""The locks of this process: the staged file and the descriptor that holds its folder's lock."""
+
+
+def create(folder: Path, invocation_id: str) -> Path:
+    """Make an empty DuckDB file, of the storage version that older tools can open.
+
+    Args:
+        folder: Where the staging folders are. The caller holds the publications' lock, so that
+            :func:`sweep` never sees a folder whose lock is not taken yet.
+        invocation_id: Part of the name, for people who look.
+    """
+    own = folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', invocation_id)}-{uuid.uuid4().hex[:8]}"
+    own.mkdir(parents=True)
+    staged = own / "marts.duckdb"
+    descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _held[staged] = descriptor
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
+        )
+    return staged
+
+
+def release(staged: Path) -> None:
+    """Remove a staged file's folder and let its lock go, whether it was published or not."""
+    descriptor = _held.pop(staged, None)
+    if descriptor is not None:
+        shutil.rmtree(staged.parent, ignore_errors=True)  # if that fails, a sweep comes after us
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the folders whose builders are dead. The caller holds the publications' lock."""
+    for own in folder.glob("*/"):
+        descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(own)
+        except BlockingIOError:
+            pass  # its builder lives
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,200 @@
+"""The folder of publications as its writers see it: stage, publish, roll back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path  # noqa: TC003 a dataclass field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from publication import durable, shelf, staging
+from publication.archive import Archive
+from publication.checks import check_names
+from publication.dressing import dress
+from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
+from publication.inspection import inspect, sha256, verify
+from publication.manifest import Draft, Manifest, Pointer
+from publication.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_ONLY = 0o444
+"""For everyone: nobody can take DuckDB's write lock on such a file."""
+
+
+@dataclass(frozen=True)
+class Store(Archive):
+    """A folder of publications, to read and to publish in.
+
+    Publishing and rolling back take turns, also between processes.
+
+    Attributes:
+        folder: Where the files, manifests and the pointer are; made when first needed.
+        link: The stable path for analysts, a symbolic link to the current file; or none.
+        keep: How many of the newest publications are kept, whatever their age; at least 1.
+        keep_for: What was published less than this ago is kept, however many there are.
+    """
+
+    link: Path | None = None
+    keep: int = 5
+    keep_for: timedelta = timedelta(hours=1)
+
+    @classmethod
+    def from_environment(cls) -> Store:
+        """Take the places and limits from the environment (see :mod:`publication.settings`).
+
+        Raises:
+            SettingInvalid: A limit is no number, or out of range.
+        """
+        return cls(**asdict(Settings.read({})))
+
+    def stage(self, invocation_id: str) -> Path:
+        """Make an empty DuckDB file to build in: a fresh, unique path below the folder.
+
+        Left-overs of crashed builders are removed. The file is this process's own until
+        :meth:`publish` takes it, :meth:`discard` removes it, or the process ends.
+
+        Args:
+            invocation_id: dbt's, for people who look at the folder.
+
+        Raises:
+            PlaceUnusable: The folder cannot be written.
+        """
+        with self._alone():
+            staging.sweep(self._staging)
+            return staging.create(self._staging, invocation_id)
+
+    def discard(self, staged: Path) -> None:
+        """Remove a staged file that will not be published."""
+        staging.release(staged)
+
+    def publish(self, staged: Path, draft: Draft) -> Manifest:
+        """Check and finish a staged file, and make it the current publication.
+
+        A crash at any point leaves the old publication current or the new one, both whole.
+        Content equal to the current one's is published too, under a new number: the run, its
+        sources or its tests are new.
+
+        Args:
+            staged: From :meth:`stage`, with the marts as tables of ``main``; nobody has it open.
+                It is gone afterwards, published or not.
+            draft: What dbt knows of the run and the marts.
+
+        Raises:
+            DraftRejected: The file or the draft is not what a publication has to be.
+            PlaceUnusable: The folder or the link cannot be written.
+        """
+        try:
+            check_names(draft.marts)
+            built_at = datetime.now(UTC)
+            dress(staged, draft, built_at)
+            marts, digest = inspect(staged, draft.marts)
+            with self._alone():
+                number = self._next_number()
+                manifest = Manifest(
+                    number=number,
+                    file=shelf.name(number, digest),
+                    digest=digest,
+                    sha256=sha256(staged),
+                    built_at=built_at,
+                    rolled_back_to=None,
+                    build=draft.build,
+                    sources=tuple(sorted(draft.sources, key=lambda source: source.name)),
+                    marts=marts,
+                )
+                staged.chmod(READ_ONLY)
+                durable.sync(staged)
+                staged.rename(self.path(manifest))
+                self._make_current(manifest)
+                return manifest
+        finally:
+            staging.release(staged)
+
+    def rollback(self, number: int) -> Manifest:
+        """Publish a kept publication's content again, under the next number.
+
+        A lost or damaged pointer is no obstacle: this is one of the ways to put it right.
+
+        Raises:
+            RollbackPointless: It is the current one already.
+            PublicationBroken: Its file or manifest is damaged.
+            PublicationGone: It is not kept any more.
+            PublicationNotYet: It was not published so far.
+            PlaceUnusable: The folder or the link cannot be written.
+        """
+        with self._alone():
+            known = self._known_pointer()
+            if known is not None and known.number == number:
+                raise RollbackPointless(f"Publication {number} is current already.")
+            old = self.manifest(number) if known else self.kept(number)
+            verify(self.path(old), old)
+            following = self._next_number()
+            new = msgspec.structs.replace(
+                old,
+                number=following,
+                file=shelf.name(following, old.digest),
+                rolled_back_to=number,
+            )
+            try:
+                os.link(self.path(old), self.path(new))
+            except OSError:  # a file system without hard links
+                shutil.copy2(self.path(old), self.path(new))
+                durable.sync(self.path(new))
+            self._make_current(new)
+            return new
+
+    @property
+    def _staging(self) -> Path:
+        return self.folder / ".staging"
+
+    def _known_pointer(self) -> Pointer | None:
+        try:
+            return self.pointer()
+        except PointerBroken:
+            return None
+
+    def _next_number(self) -> int:
+        """One more than the highest ever seen, and no half publication left to confuse it with."""
+        pointer = self._known_pointer()
+        current = pointer.number if pointer else None
+        highest = max([current or 0, *(entry.number for entry in shelf.entries(self.folder))])
+        shelf.remove_halves(self.folder, current)
+        return highest + 1
+
+    def _make_current(self, manifest: Manifest) -> None:
+        """With the file in place: the manifest, then the pointer, then what follows from it."""
+        pointer = Pointer(number=manifest.number, file=manifest.file, digest=manifest.digest)
+        durable.write(self.path(manifest).with_suffix(".json"), _encode(manifest), READ_ONLY)
+        durable.write(self.folder / "current.json", _encode(pointer), 0o644)
+        if self.link is not None:
+            durable.link(self.link, self.path(manifest))
+        shelf.remove_old(self.folder, manifest.number, self.keep, self.keep_for)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder's lock; a failure of the file system becomes a sentence."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.link is not None:
+                self.link.parent.mkdir(parents=True, exist_ok=True)
+                if self.link.exists() and not self.link.is_symlink():
+                    raise PlaceUnusable(
+                        f"{self.link} is no symbolic link, and nothing may be lost: "
+                        "move it away, then publish again."
+                    )
+            with durable.exclusive(self.folder / ".lock"):
+                yield
+        except OSError as error:
+            raise PlaceUnusable(
+                f"The publications in {self.folder} cannot be written: {error}."
+            ) from error
+
+
+def _encode(document: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
