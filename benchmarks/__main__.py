@@ -1,0 +1,20 @@
+"""`python -m benchmarks`: run one benchmark or all of them and print what was measured."""
+
+from __future__ import annotations
+
+import click
+
+from benchmarks import build, serving, swaps
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Group the benchmarks."""
+
+
+main.add_command(build.command)
+main.add_command(serving.command)
+main.add_command(swaps.command)
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

@@ -1,0 +1,71 @@
+"""What the models cost on millions of leads, against the bare daily count alone."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+import click
+
+from benchmarks.workplace import Workplace
+
+BARE = """
+import sys, time
+import duckdb
+from lake.pinned import pin
+from lake.contracts import LEAD_EVENT_DATES
+
+connection = duckdb.connect(sys.argv[2])
+connection.execute("set TimeZone = 'Europe/Paris'")
+connection.register("leads", pin("leads", sys.argv[1]).scan)
+branches = (
+    f"select '{event}' as event_type, {event} as event_date, count(*) as leads from leads "
+    f"where deleted is not true and {event} is not null group by {event}"
+    for event in LEAD_EVENT_DATES
+)
+count = "create or replace table counted as " + " union all ".join(branches)
+started = time.perf_counter()
+connection.execute(count)
+print(time.perf_counter() - started)
+"""
+"""The daily count by itself, over the same table read the same way, in a process of its own."""
+
+
+def models_seconds(workplace: Workplace) -> float:
+    """Add up what dbt's run_results.json says each model took."""
+    results = json.loads((workplace.data / "target" / "run_results.json").read_text())["results"]
+    return sum(float(r["execution_time"]) for r in results if r["unique_id"].startswith("model."))
+
+
+def bare_seconds(workplace: Workplace) -> float:
+    """Run the bare count once."""
+    table, file = workplace.data / "lake" / "leads", workplace.data / "bare.duckdb"
+    workplace.run("python", "-c", BARE, str(table), str(file))
+    return float(workplace.data.with_suffix(".log").read_text())
+
+
+@click.command("build")
+@click.option("--leads", default=5_000_000, show_default=True, help="How many leads.")
+@click.option("--rounds", default=5, show_default=True, help="How many alternating rounds.")
+def command(leads: int, rounds: int) -> None:
+    """Models' time less that on an empty lake, against the bare daily count; peak memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        full, empty = Workplace(Path(folder) / "full"), Workplace(Path(folder) / "empty")
+        full.run("python", "-m", "lake", "demo", "--leads", str(leads))
+        empty.run("python", "-m", "lake", "demo", "--leads", "0")
+        models, nothing, bare, memory = [], [], [], []
+        for _ in range(rounds):
+            empty.run("dbt", "build")
+            nothing.append(models_seconds(empty))
+            memory.append(full.run("dbt", "build")[1])
+            models.append(models_seconds(full))
+            bare.append(bare_seconds(full))
+    own = statistics.median(models) - statistics.median(nothing)
+    click.echo(f"leads                            {leads:>12,}")
+    click.echo(f"models                           {statistics.median(models):>12.3f} s")
+    click.echo(f"models on an empty lake          {statistics.median(nothing):>12.3f} s")
+    click.echo(f"bare daily count                 {statistics.median(bare):>12.3f} s")
+    click.echo(f"(models - empty) / bare          {own / statistics.median(bare):>12.2f}")
+    click.echo(f"peak memory of dbt, with tests   {max(memory) / 2**20:>12,.0f} MiB")

@@ -1,0 +1,74 @@
+"""How publications that are swapped in show in the latency of a probe."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from benchmarks.workplace import ROOT, Workplace
+
+PAUSE = 0.002
+PUBLISH = """
+import sys, time
+from publication import Store
+
+store = Store.from_environment()
+deadline = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < deadline:
+    store.rollback(store.current().number)
+    time.sleep(1)
+"""
+"""Publishes the current content again under the next number, once a second."""
+
+
+def p99(url: str, seconds: float) -> float:
+    """Ask for /health/live every few milliseconds on one connection; the 99th percentile in s."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    taken = []
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        started = time.perf_counter()
+        connection.request("GET", "/health/live")
+        answer = connection.getresponse()
+        answer.read()
+        taken.append(time.perf_counter() - started)
+        if answer.status != 200:
+            raise RuntimeError(f"/health/live answered {answer.status}")
+        time.sleep(PAUSE)
+    connection.close()
+    return statistics.quantiles(taken, n=100)[98]
+
+
+@click.command("swaps")
+@click.option("--rounds", default=5, show_default=True, help="How many alternating rounds.")
+@click.option("--seconds", default=10, show_default=True, help="How long each round probes.")
+def command(rounds: int, seconds: int) -> None:
+    """p99 of /health/live while a publication a second is swapped in, against the quiet p99."""
+    with tempfile.TemporaryDirectory() as folder:
+        workplace = Workplace(Path(folder) / "data")
+        workplace.run("python", "-m", "lake", "demo")
+        workplace.run("dbt", "build")
+        with workplace.server("api.app:create_app", factory=True) as url:
+            quiet, busy = [], []
+            for _ in range(rounds):
+                quiet.append(p99(url, seconds))
+                with subprocess.Popen(
+                    [sys.executable, "-c", PUBLISH, str(seconds)],
+                    cwd=ROOT,
+                    env=workplace.environment,
+                ) as publisher:
+                    busy.append(p99(url, seconds))
+                if publisher.returncode != 0:
+                    raise RuntimeError("the publisher failed")
+    own, base = statistics.median(busy), statistics.median(quiet)
+    click.echo(f"p99 of /health/live, quiet             {base * 1000:>8.2f} ms")
+    click.echo(f"p99 with a publication every second    {own * 1000:>8.2f} ms")
+    click.echo(f"ratio                                  {own / base:>8.2f}")

@@ -1,0 +1,102 @@
+"""Where a benchmark works: a temporary data folder, the project's commands, and servers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).parents[1]
+START_DEADLINE = 30.0
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The project's commands over one data folder."""
+
+    data: Path
+    also: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every command sees: the data folder, what `also` says, nothing else set."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LEADMARTS", "DBT"))}
+        return inherited | {
+            "LEADMARTS_DATA": str(self.data),
+            "DBT_TARGET_PATH": str(self.data / "target"),
+            "DBT_LOG_PATH": str(self.data / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            **self.also,
+        }
+
+    def run(self, *command: str) -> tuple[float, int]:
+        """Run a command to its end.
+
+        Returns:
+            Its wall-clock seconds, and its peak resident memory in bytes.
+
+        Raises:
+            RuntimeError: It failed; its output is the text.
+        """
+        log = self.data.with_suffix(".log")
+        started = time.perf_counter()
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        if status != 0:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read_text()}")
+        return seconds, usage.ru_maxrss * 1024
+
+    @contextmanager
+    def server(self, app: str, *, factory: bool = False) -> Iterator[str]:
+        """Serve an ASGI app with one uvicorn worker on a free loopback port; yield its URL."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", app, "--port", str(port)),
+                *("--loop", "uvloop", "--http", "httptools", "--no-access-log"),
+                *("--log-level", "warning"),
+                *(["--factory"] if factory else []),
+            ],
+            cwd=ROOT,
+            env=self.environment,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + START_DEADLINE
+            while not _answers(url):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{app} did not start on {url}")
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/health/live", timeout=1) as answer:  # noqa: S310 -- loopback
+            return bool(answer.status)
+    except (URLError, OSError):
+        return False
