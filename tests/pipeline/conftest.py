@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,30 +70,63 @@ class Project:
         """Where the leads' Delta table is."""
         return self.data / "lake" / "leads"
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, without: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start a command in the project's root and leave it running."""
         return subprocess.Popen(
             [str(Path(sys.executable).with_name(command[0])), *command[1:]],
             cwd=ROOT,
-            env=self.environment | environment,
+            env={k: v for k, v in self.environment.items() if k not in without},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Run a command in the project's root to its end."""
-        process = self.start(*command, **environment)
+        process = self.start(*command, without=without)
         try:
             output, _ = process.communicate(timeout=180)
         finally:
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode, output)
 
-    def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def dbt(
+        self, *arguments: str, without: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run dbt in the project's root."""
-        return self.run("dbt", *arguments, **environment)
+        return self.run("dbt", *arguments, without=without)
+
+    @contextmanager
+    def api(self) -> Iterator[httpx.Client]:
+        """Serve the current publication with `python -m api`; yield a client of it."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = self.data / "api.log"
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "api", "--port", str(port)],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+                deadline = time.monotonic() + 30
+                while True:
+                    try:
+                        client.get("/health/live").raise_for_status()
+                        break
+                    except httpx.HTTPError:
+                        assert server.poll() is None, log.read_text()
+                        assert time.monotonic() < deadline, log.read_text()
+                        time.sleep(0.1)
+                yield client
+        finally:
+            server.terminate()
+            server.wait(10)
 
 
 @pytest.fixture

@@ -1,0 +1,195 @@
+"""dbt's own commands, typed in the project's root with nothing set but the data folder."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.pipeline.conftest import Project
+
+
+def pointer(project: Project) -> bytes | None:
+    file = project.data / "publications" / "current.json"
+    return file.read_bytes() if file.exists() else None
+
+
+@pytest.fixture
+def built(project_with_leads: Project) -> Project:
+    """The project after one green `dbt build`."""
+    build = project_with_leads.dbt("build")
+    assert build.returncode == 0, build.stdout
+    assert pointer(project_with_leads) is not None, build.stdout
+    return project_with_leads
+
+
+def test_a_green_build_publishes_and_every_command_works_alone_after_it(built: Project) -> None:
+    first = pointer(built)
+    for command in [
+        ("test",),
+        ("docs", "generate"),
+        ("source", "freshness"),
+        ("compile",),
+        ("ls",),
+        ("build", "-s", "lead_event_counts_weekly"),
+        ("build", "--exclude", "lead_event_counts_monthly"),
+        ("run", "--empty"),
+    ]:
+        done = built.dbt(*command)
+        assert done.returncode == 0, done.stdout
+        assert pointer(built) == first, done.stdout
+        if command[0] in {"build", "run", "test"}:
+            assert done.stdout.count("Nothing published") == 1, done.stdout
+
+    run = built.dbt("run")
+    assert run.returncode == 0, run.stdout
+    manifest = json.loads(
+        (built.data / "publications" / json.loads(pointer(built) or b"")["file"])
+        .with_suffix(".json")
+        .read_text()
+    )
+    assert manifest["number"] == 2
+    assert manifest["build"]["command"] == "run"
+    assert manifest["build"]["tests"] == "not-run"
+    assert manifest["sources"][0]["name"] == "leads"
+    assert manifest["sources"][0]["version"] == 0
+
+
+def test_a_failing_test_publishes_nothing(built: Project, write_leads: Callable[..., None]) -> None:
+    first = pointer(built)
+    files = sorted(p.name for p in (built.data / "publications").iterdir())
+    write_leads(built.leads, [{"id": "a", "date_relance": date(2025, 3, 1)}])  # a twice
+    build = built.dbt("build")
+    assert build.returncode == 1
+    assert build.stdout.count("Nothing published") == 1, build.stdout
+    assert "unique_stg_leads_lead_id" in build.stdout
+    assert pointer(built) == first
+    assert sorted(p.name for p in (built.data / "publications").iterdir()) == files
+
+
+def test_what_is_published_is_what_an_analyst_opens(built: Project) -> None:
+    with duckdb.connect(str(built.data / "marts.duckdb"), read_only=True) as marts:
+        assert marts.sql("from lead_event_counts_weekly order by week_start").fetchall() == [
+            (date(2024, 12, 30), "2025-W01", 2, 0, 0, 0, 0),
+            (date(2025, 1, 6), "2025-W02", 0, 0, 0, 0, 1),
+        ]
+        comments = dict(
+            marts.sql(
+                "select table_name, comment from duckdb_tables() where schema_name = 'main'"
+            ).fetchall()
+        )
+        assert comments["lead_event_counts_weekly"].strip().endswith("One row per ISO week.")
+        assert set(comments) == {
+            "lead_event_counts_daily",
+            "lead_event_counts_implausible",
+            "lead_event_counts_monthly",
+            "lead_event_counts_weekly",
+        }
+
+
+def test_implausible_dates_are_published_in_a_mart_of_their_own(
+    project_with_leads: Project, write_leads: Callable[..., None]
+) -> None:
+    write_leads(
+        project_with_leads.leads,
+        [
+            {"id": "x", "date_relance": date(1999, 12, 31)},
+            {"id": "y", "date_relance": date(2999, 1, 1), "date_prise_contact": date(2000, 1, 1)},
+        ],
+    )
+    build = project_with_leads.dbt("build")
+    assert build.returncode == 0, build.stdout
+    with duckdb.connect(str(project_with_leads.data / "marts.duckdb"), read_only=True) as marts:
+        assert marts.sql("from lead_event_counts_implausible order by event_date").fetchall() == [
+            ("date_relance", "Follow-up", date(1999, 12, 31), "too early", 1),
+            ("date_relance", "Follow-up", date(2999, 1, 1), "too late", 1),
+        ]
+        assert marts.sql(
+            "select min(date), sum(date_relance) from lead_event_counts_daily"
+        ).fetchall() == [(date(2000, 1, 1), 1)]
+
+
+def test_an_older_version_is_built_by_its_number(
+    built: Project, write_leads: Callable[..., None]
+) -> None:
+    write_leads(built.leads, [{"id": "d", "date_prise_contact": date(2025, 1, 1)}])
+
+    def contacts() -> Any:
+        with duckdb.connect(str(built.data / "marts.duckdb"), read_only=True) as marts:
+            return marts.sql(
+                "select sum(date_prise_contact) from lead_event_counts_daily"
+            ).fetchall()
+
+    latest = built.dbt("build")
+    assert (latest.returncode, contacts()) == (0, [(3,)]), latest.stdout
+    older = built.dbt("build", "--vars", "{leads_version: 0}")
+    assert (older.returncode, contacts()) == (0, [(2,)]), older.stdout
+    missing = built.dbt("build", "--vars", "{leads_version: 2}")
+    assert missing.returncode != 0
+    assert "no version 2" in missing.stdout
+    assert contacts() == [(2,)]
+
+
+def test_an_empty_lake_builds_empty_marts(
+    project: Project, write_leads: Callable[..., None]
+) -> None:
+    write_leads(project.leads, [])
+    build = project.dbt("build")
+    assert build.returncode == 0, build.stdout
+    with duckdb.connect(str(project.data / "marts.duckdb"), read_only=True) as marts:
+        assert marts.sql("from lead_event_counts_weekly").fetchall() == []
+
+
+@pytest.mark.parametrize("command", ["run", "build", "test"])
+def test_without_a_lake_one_sentence_says_how_to_make_one(project: Project, command: str) -> None:
+    done = project.dbt(command)
+    assert done.returncode != 0
+    assert done.stdout.count("There is no Delta table leads at") == 1, done.stdout
+    assert "`python -m lake demo`" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert pointer(project) is None
+
+
+def test_without_a_lake_what_reads_no_table_still_works(project: Project) -> None:
+    for command in [("parse",), ("ls",), ("compile",), ("docs", "generate")]:
+        done = project.dbt(*command)
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_data_file_that_is_no_parquet_is_no_traceback(project_with_leads: Project) -> None:
+    for file in project_with_leads.leads.glob("*.parquet"):
+        file.write_bytes(b"not parquet" * 100)
+    build = project_with_leads.dbt("build")
+    assert build.returncode == 1
+    assert "Traceback" not in build.stdout
+    assert "Nothing published" in build.stdout
+    assert pointer(project_with_leads) is None
+
+
+def test_the_ci_target_has_a_data_folder_of_its_own(project: Project) -> None:
+    done = project.dbt("build", "--target", "ci", without=("LEADMARTS_DATA",))
+    assert "There is no Delta table leads at data/ci/lake/leads" in done.stdout
+
+
+def test_of_two_builds_at_once_the_second_waits_then_says_one_sentence(
+    built: Project,
+) -> None:
+    first = pointer(built)
+    warehouse = built.data / "warehouse.duckdb"
+    with duckdb.connect(str(warehouse)):  # a build that does not end
+        done = built.dbt("build")
+    assert done.returncode != 0
+    assert done.stdout.count(str(warehouse)) == 1, done.stdout
+    assert "Traceback" not in done.stdout
+    assert pointer(built) == first
+
+    builds = [built.start("dbt", "build") for _ in range(2)]
+    outputs = [build.communicate(timeout=180)[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0], outputs
+    assert json.loads(pointer(built) or b"")["number"] == 3
