@@ -45,7 +45,7 @@ def test_a_green_build_publishes_and_every_command_works_alone_after_it(built: P
         assert done.returncode == 0, done.stdout
         assert pointer(built) == first, done.stdout
         if command[0] in {"build", "run", "test"}:
-            assert done.stdout.count("Nothing published") == 1, done.stdout
+            assert done.stdout.count("Published nothing") == 1, done.stdout
 
     run = built.dbt("run")
     assert run.returncode == 0, run.stdout
@@ -55,7 +55,7 @@ def test_a_green_build_publishes_and_every_command_works_alone_after_it(built: P
         .read_text()
     )
     assert manifest["number"] == 2
-    assert manifest["build"]["command"] == "run"
+    assert manifest["build"]["command"] == "dbt run"
     assert manifest["build"]["tests"] == "not-run"
     assert manifest["sources"][0]["name"] == "leads"
     assert manifest["sources"][0]["version"] == 0
@@ -67,7 +67,7 @@ def test_a_failing_test_publishes_nothing(built: Project, write_leads: Callable[
     write_leads(built.leads, [{"id": "a", "date_relance": date(2025, 3, 1)}])  # a twice
     build = built.dbt("build")
     assert build.returncode == 1
-    assert build.stdout.count("Nothing published") == 1, build.stdout
+    assert build.stdout.count("Published nothing") == 1, build.stdout
     assert "unique_stg_leads_lead_id" in build.stdout
     assert pointer(built) == first
     assert sorted(p.name for p in (built.data / "publications").iterdir()) == files
@@ -168,7 +168,7 @@ def test_a_data_file_that_is_no_parquet_is_no_traceback(project_with_leads: Proj
     build = project_with_leads.dbt("build")
     assert build.returncode == 1
     assert "Traceback" not in build.stdout
-    assert "Nothing published" in build.stdout
+    assert "Published nothing" in build.stdout
     assert pointer(project_with_leads) is None
 
 
