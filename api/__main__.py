@@ -1,0 +1,83 @@
+"""``python -m api``: serve the current publication."""
+
+from __future__ import annotations
+
+import socket
+
+import click
+import uvicorn
+from loguru import logger
+from uvicorn.supervisors import Multiprocess
+
+from api import log
+from api.settings import Settings, SettingsError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes that answer; each holds its own view of the current publication.",
+)
+def main(host: str, port: int, workers: int) -> None:
+    """Serve the current publication over HTTP, read-only, and every later one by itself.
+
+    LEADMARTS_PUBLICATIONS says where publications are (by default data/publications),
+    LEADMARTS_ENV whether this is development or production, and LEADMARTS_CORS_ORIGINS
+    which origins may read the API (in production it must be set).
+    """
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    log.configure(settings.environment)
+    with listen(host, port) as listening:
+        config = uvicorn.Config(
+            "api.app:create_app",
+            factory=True,
+            workers=workers,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            ws="none",
+            timeout_graceful_shutdown=10,
+        )
+        name = f"[{host}]" if ":" in host else host
+        url = f"http://{name}:{listening.getsockname()[1]}"
+        logger.info("Lead Marts listens on {}; open {}/docs.", url, url)
+        if workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+        else:
+            Multiprocess(config, sockets=[listening]).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen, before anything else starts: a port in use is known at once.
+
+    Raises:
+        ClickException: Nobody can listen there; one line says why.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot listen on port {port} of {host}: {error.strerror}. "
+            "End the program that uses it, or choose another one with --port."
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

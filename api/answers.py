@@ -1,0 +1,173 @@
+"""Answers ready to be sent, and the bounded shelf that a publication keeps them on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, TypeVar
+
+from litestar import Response
+from litestar.datastructures import ResponseHeader
+
+from api.negotiation import Coding, is_current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
+
+Content = TypeVar("Content")
+
+Key = tuple[str, bytes, bytes | None, bytes | None]
+"""What an answer's bytes depend on besides the publication: path, query string, Accept-Encoding
+and Origin. The last two are what ``VARY`` tells other caches."""
+
+VARY = (b"vary", b"Accept-Encoding, Origin")
+
+CACHE_CONTROL = "public, max-age=0, must-revalidate"
+"""Anyone may keep an answer and must ask whether it still holds: a new publication is then seen
+at once, and a 304 costs less than any other answer. With a max-age, or stale-while-revalidate,
+a page would show numbers older than the publication, and nothing on it would say so."""
+
+HEADERS = (
+    ResponseHeader(
+        name="ETag",
+        value="",
+        description="Strong entity tag: send it back in `If-None-Match` and get 304 while the "
+        "answer is the same.",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="Cache-Control",
+        value="",
+        description="Any cache may keep the answer and asks each time whether it still holds.",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="Vary",
+        value="",
+        description="The request's headers that the answer depends on.",
+        documentation_only=True,
+    ),
+)
+"""What every such answer carries, for the OpenAPI document."""
+
+ABOUT_BODY = {b"content-type", b"content-length", b"content-encoding"}
+"""Headers that a 304 leaves out (RFC 9110 §15.4.5)."""
+
+EMPTY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+def etag(*parts: str | bytes) -> str:
+    """Make a strong entity tag out of everything that a representation's bytes depend on."""
+    encoded = (part.encode() if isinstance(part, str) else part for part in parts)
+    # Each part with its length: ("ab", "c") and ("a", "bc") must not be one.
+    framed = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+    return f'"{hashlib.sha256(framed).hexdigest()[:32]}"'
+
+
+def reusable(
+    content: Content,
+    tag: str,
+    *,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> Response[Content]:
+    """Make a response that may be kept, here and by others, until its entity tag changes.
+
+    Args:
+        content: The content in no coding; the hot path codes it as each client likes.
+        tag: Its strong entity tag.
+        media_type: Its media type.
+        headers: Further headers.
+    """
+    validators = {"ETag": tag, "Cache-Control": CACHE_CONTROL}
+    return Response(content, media_type=media_type, headers={**validators, **(headers or {})})
+
+
+class Answer:
+    """The ASGI messages of one representation: 200, 304 and HEAD."""
+
+    __slots__ = ("_body", "_etag", "_not_modified", "_start", "size")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, coding: Coding) -> None:
+        """Make the messages.
+
+        Args:
+            headers: The headers of the response in no coding.
+            body: The body in the coding.
+            coding: The coding. It becomes part of the entity tag: a strong one may stand for only
+                one sequence of bytes (RFC 9110 §8.8.3.3).
+        """
+        about = {name: value for name, value in headers if name != b"vary"}
+        about[b"content-length"] = b"%d" % len(body)
+        if coding != "identity":
+            about[b"content-encoding"] = coding.encode()
+            about[b"etag"] = about[b"etag"][:-1] + b'-%b"' % coding.encode()
+        lines = [*about.items(), VARY]
+        short = [line for line in lines if line[0] not in ABOUT_BODY]
+        self._etag = about[b"etag"]
+        self._start = _start(200, lines)
+        self._not_modified = _start(304, short)
+        self._body: HTTPResponseBodyEvent = {**EMPTY, "body": body}
+        self.size = len(body) + sum(len(name) + len(value) for name, value in lines)
+
+    def messages(
+        self, method: str, if_none_match: bytes | None
+    ) -> tuple[HTTPResponseStartEvent, HTTPResponseBodyEvent]:
+        """Choose the two messages for one request.
+
+        Args:
+            method: ``GET`` or ``HEAD``.
+            if_none_match: The header's value, if the request has it.
+        """
+        if if_none_match is not None and is_current(if_none_match, self._etag):
+            return self._not_modified, EMPTY
+        return self._start, self._body if method == "GET" else EMPTY
+
+
+def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+class Answers:
+    """The most recently used answers of one publication."""
+
+    def __init__(self, entries: int = 4096, size: int = 64 * 1024 * 1024) -> None:
+        """Make room.
+
+        Args:
+            entries: How many it keeps at most.
+            size: How many bytes it keeps at most. An answer larger than an eighth of that is not
+                kept: it would push too many others out.
+        """
+        self._answers: OrderedDict[Key, Answer] = OrderedDict()
+        self._entries = entries
+        self._size = size
+        self._used = 0
+
+    def get(self, key: Key) -> Answer | None:
+        """Look an answer up."""
+        if answer := self._answers.get(key):
+            self._answers.move_to_end(key)
+        return answer
+
+    def keep(self, key: Key, answer: Answer) -> None:
+        """Keep an answer, and let the longest unused ones go if there is no room."""
+        if _cost(key, answer) > self._size // 8:
+            return
+        if replaced := self._answers.pop(key, None):
+            self._used -= _cost(key, replaced)
+        self._answers[key] = answer
+        self._used += _cost(key, answer)
+        while len(self._answers) > self._entries or self._used > self._size:
+            self._used -= _cost(*self._answers.popitem(last=False))
+
+    def recent(self, count: int) -> list[Key]:
+        """The keys of the most recently used answers, the latest first."""
+        return [key for key, _ in zip(reversed(self._answers), range(count), strict=False)]
+
+
+def _cost(key: Key, answer: Answer) -> int:
+    """Bytes, with a round kilobyte for the objects around them."""
+    return 1024 + answer.size + sum(len(part) for part in key if part)

@@ -1,0 +1,83 @@
+"""The app: every part, put together."""
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import MutableScopeHeaders
+from litestar.datastructures import State as AppState
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Message, Scope
+
+from api import docs, log, system, transformation
+from api.hot import HotPath
+from api.negotiation import choose_coding
+from api.opened import OpenPublication
+from api.problems import AnyRequest, answer_problem, no_publication
+from api.serving import Serving
+from api.settings import Settings, SettingsError
+
+EXPOSED = ["Publication", "ETag", "Link"]
+"""Headers that pages of other origins may read."""
+
+
+def create_app() -> ASGIApp:
+    """Make the app as the environment says; a factory for any ASGI server.
+
+    Raises:
+        SystemExit: A setting is wrong; the sentence says which.
+    """
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    log.configure(settings.environment)
+    serving = Serving(settings.store, transformation.REQUIRED)
+    routes = [*system.ROUTES, *transformation.ROUTES, *docs.ROUTES]
+
+    def publication(request: AnyRequest) -> OpenPublication:
+        served: OpenPublication | None = request.state.publication
+        if served is None:
+            raise no_publication(serving.refusal.reason if serving.refusal else None)
+        return served
+
+    framework = Litestar(
+        routes,
+        dependencies={
+            "publication": Provide(publication, sync_to_thread=False),
+            "serving": Provide(lambda: serving, sync_to_thread=False),
+        },
+        lifespan=[serving.lifespan],
+        before_request=refuse_unacceptable,
+        before_send=[allow_head],
+        exception_handlers={Exception: answer_problem},
+        cors_config=CORSConfig(
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "HEAD", "OPTIONS"],
+            expose_headers=EXPOSED,
+        ),
+        state=AppState({"template": docs.skeleton(routes), "examples": transformation.EXAMPLES}),
+        openapi_config=None,
+        logging_config=None,
+    )
+    return HotPath(framework, serving)
+
+
+def refuse_unacceptable(request: AnyRequest) -> None:
+    """Refuse a request that takes no coding this server has, nor none at all.
+
+    Raises:
+        HTTPException: 406.
+    """
+    if choose_coding(request.headers.get("accept-encoding"), 0) is None:
+        raise HTTPException(
+            "Accept-Encoding refuses every coding there is here: zstd, gzip and identity.",
+            status_code=406,
+        )
+
+
+async def allow_head(message: Message, _scope: Scope) -> None:
+    """Say in ``Allow`` that HEAD works wherever GET does."""
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        if "GET" in headers.get("allow", ""):
+            headers["allow"] = headers["allow"].replace("GET", "GET, HEAD")

@@ -1,0 +1,226 @@
+"""The OpenAPI document, made anew for each publication, and the page that shows it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import yaml
+from litestar import Litestar, Response, get
+from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+
+from api import __version__
+from api.answers import HEADERS, etag, reusable
+from api.opened import OpenPublication
+from api.problems import AnyRequest, documented
+
+Document = dict[str, Any]
+
+Example = Callable[[OpenPublication], Awaitable[list[Any]]]
+"""Reads from a publication what a route would answer."""
+
+DESCRIPTION = """\
+Weekly and monthly marts over leads, read-only.
+
+Every answer comes whole from one *publication*, an immutable numbered state of all marts.
+HEAD works wherever GET does, and a trailing slash may be added to every path.
+Every error is a problem (RFC 9457) with a sentence in `detail`; a path that is not there is 404,
+a method that is not possible 405 with `Allow`.
+"""
+
+ASSETS = {
+    "start.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+"""The files of Swagger UI that the page needs, and their media types."""
+
+START = b"""\
+SwaggerUIBundle({
+  dom_id: "#docs",
+  url: "/openapi.json",
+  // By default a badge would send the document's address to another host.
+  validatorUrl: null,
+  deepLinking: true,
+});
+"""
+
+PAGE = b"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Lead Analytics API</title>
+<link rel="icon" type="image/png" href="/docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="docs"></div>
+<noscript>This page needs JavaScript; the document itself is at /openapi.json.</noscript>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/assets/start.js"></script>
+</body>
+</html>
+"""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""The page loads nothing from other hosts. Swagger UI sets styles on elements."""
+
+
+def skeleton(routes: Sequence[BaseRouteHandler]) -> Document:
+    """Make the part of the OpenAPI document that is the same for every publication.
+
+    Litestar makes it, from an app that is only described: one that is served would also get
+    Litestar's own documentation pages, which load scripts from other hosts.
+    """
+    config = OpenAPIConfig(
+        title="Lead Analytics API",
+        version=__version__,
+        description=DESCRIPTION,
+        use_handler_docstrings=True,
+    )
+    described = Litestar(list(routes), openapi_config=config, logging_config=None)
+    document = described.openapi_schema.to_schema()
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+    return document
+
+
+def _complete(operation: Document) -> None:
+    """Say what Litestar cannot know of an operation."""
+    for parameter in operation.get("parameters", []):
+        # "or null" is Python's; a query has no null.
+        kinds = parameter["schema"].pop("oneOf", [])
+        for kind in kinds:
+            if kind != {"type": "null"}:
+                parameter["schema"].update(kind)
+    responses = operation["responses"]
+    headers = responses["200"].get("headers", {})
+    if "ETag" in headers:
+        responses["304"] = {
+            "description": "The answer is the same as the one that `If-None-Match` names.",
+            "headers": headers,
+        }
+        operation.setdefault("parameters", []).append(
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "required": False,
+                "description": "Entity tags of answers that the client has, or `*`.",
+                "schema": {"type": "string"},
+            }
+        )
+    if "503" in responses:
+        responses["503"]["headers"] = {
+            "Retry-After": {
+                "description": "Seconds until it is worth another try.",
+                "schema": {"type": "integer"},
+            }
+        }
+
+
+async def document_of(
+    publication: OpenPublication | None, template: Document, examples: Mapping[str, Example]
+) -> Document:
+    """Complete the OpenAPI document with what depends on the publication.
+
+    Args:
+        publication: What is served, if anything is.
+        template: From :func:`skeleton`.
+        examples: Per ``operationId``, what reads an example.
+    """
+    if publication is None:
+        return template
+    document: Document = msgspec.json.decode(msgspec.json.encode(template))
+    manifest = publication.manifest
+    built_at = manifest.built_at.isoformat(sep=" ", timespec="minutes")
+    document["info"]["description"] += (
+        f"\nServed now: publication {manifest.number}, built at {built_at}.\n"
+    )
+    for path in document["paths"].values():
+        for operation in path.values():
+            if read := examples.get(operation["operationId"]):
+                content = operation["responses"]["200"]["content"]["application/json"]
+                content["example"] = msgspec.to_builtins((await read(publication))[-2:])
+    columns = {
+        column.name: column.description for mart in manifest.marts for column in mart.columns
+    }
+    for schema in document["components"]["schemas"].values():
+        for name, described in schema.get("properties", {}).items():
+            if name in columns and "description" not in described and "$ref" not in described:
+                described["description"] = columns[name]
+    return document
+
+
+async def _document(request: AnyRequest) -> Document:
+    state = request.app.state
+    return await document_of(request.state.publication, state.template, state.examples)
+
+
+@get(
+    "/openapi.json",
+    operation_id="getOpenapiJson",
+    summary="This document as JSON",
+    tags=["System"],
+    response_headers=HEADERS,
+    responses=documented(406),
+)
+async def openapi_json(request: AnyRequest) -> Response[Document]:
+    """Describe this API, with examples from the publication that is served (OpenAPI 3.1)."""
+    document = await _document(request)
+    return reusable(document, etag(msgspec.json.encode(document)))
+
+
+@get(
+    "/openapi.yaml",
+    operation_id="getOpenapiYaml",
+    summary="This document as YAML",
+    tags=["System"],
+    media_type="application/yaml",
+    response_headers=HEADERS,
+    responses=documented(406),
+)
+async def openapi_yaml(request: AnyRequest) -> Response[bytes]:
+    """Describe this API, with examples from the publication that is served (OpenAPI 3.1)."""
+    document = await _document(request)
+    text = await asyncio.to_thread(_yaml, document)
+    return reusable(text.encode(), etag(text), media_type="application/yaml")
+
+
+@get(["/docs", "/api/docs"], operation_id="getDocs", include_in_schema=False)
+async def page() -> Response[bytes]:
+    """Show the OpenAPI document to people."""
+    policy = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return reusable(PAGE, etag(PAGE), media_type="text/html", headers=policy)
+
+
+@get("/docs/assets/{name:str}", operation_id="getDocsAsset", include_in_schema=False)
+async def asset(name: str) -> Response[bytes]:
+    """Send a file that the page needs."""
+    if name not in ASSETS:
+        raise NotFoundException
+    content = await asyncio.to_thread(_read_asset, name)
+    return reusable(content, etag(content), media_type=ASSETS[name])
+
+
+def _yaml(document: Document) -> str:
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def _read_asset(name: str) -> bytes:
+    if name == "start.js":
+        return START
+    return files("swagger_ui").joinpath("static", name).read_bytes()
+
+
+ROUTES = [openapi_json, openapi_yaml, page, asset]

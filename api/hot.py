@@ -1,0 +1,187 @@
+"""The layer in front of the framework: a small HTTP cache whose entries die with a publication.
+
+Handlers say what an answer is; this layer knows how answers travel. Here, once for all routes,
+are content coding, conditional requests and HEAD. What was answered before goes out again as
+ready-made messages, without the framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, cast
+
+from litestar.enums import ScopeType
+
+from api.answers import Answer
+from api.negotiation import choose_coding, compress, merge_repeated
+
+if TYPE_CHECKING:
+    from litestar.types import (
+        ASGIApp,
+        HTTPDisconnectEvent,
+        HTTPResponseStartEvent,
+        HTTPScope,
+        Message,
+        Receive,
+        Scope,
+        Send,
+    )
+
+    from api.answers import Key
+    from api.opened import OpenPublication
+    from api.serving import Serving
+
+WARMED = 64
+"""How many of the latest answers a new publication has ready before it is swapped in."""
+
+
+class HotPath:
+    """An ASGI app that answers from what was answered before, and asks the framework for the rest.
+
+    An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``). It is
+    kept with the publication that it was computed from, even if a newer one was swapped in
+    meanwhile. Handlers find that publication, or None, in the scope's state as ``publication``.
+    """
+
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        """Stand in front of the framework.
+
+        Args:
+            app: The framework's app.
+            serving: What is served. It gets its warm-up from here.
+        """
+        self._app = app
+        self._serving = serving
+        serving.warm = self._warm
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection, as ASGI has it."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        publication = self._serving.publication
+        method = scope["method"]
+        if method not in {"GET", "HEAD"}:
+            await self._ask(scope, method, receive, send, publication)
+            return
+        lines = list(scope["headers"])
+        headers = dict(lines)
+        if len(headers) != len(lines):
+            headers = merge_repeated(lines)
+        key = (
+            scope["path"],
+            scope["query_string"],
+            headers.get(b"accept-encoding"),
+            headers.get(b"origin"),
+        )
+        answer = publication.answers.get(key) if publication else None
+        if answer is None:
+            answer = await self._compute(scope, key, receive, send, publication)
+        if answer is not None:
+            start, body = answer.messages(method, headers.get(b"if-none-match"))
+            await send(start)
+            await send(body)
+
+    async def _compute(
+        self,
+        scope: HTTPScope,
+        key: Key,
+        receive: Receive,
+        send: Send,
+        publication: OpenPublication | None,
+    ) -> Answer | None:
+        """Ask the framework; return what it answers, or None if that is not to be kept and sent."""
+        reply = _Reply(send, scope["method"])
+        await self._ask(scope, "GET", receive, reply, publication)
+        if reply.start is None:
+            return None
+        accepted = key[2].decode("latin-1") if key[2] is not None else None
+        # What is not acceptable at all was refused by the framework (406).
+        coding = choose_coding(accepted, len(reply.body)) or "identity"
+        body = await asyncio.to_thread(compress, reply.body, coding)
+        answer = Answer(reply.start["headers"], body, coding)
+        if publication is not None:
+            publication.answers.keep(key, answer)
+        return answer
+
+    async def _ask(
+        self,
+        scope: HTTPScope,
+        method: str,
+        receive: Receive,
+        send: Send,
+        publication: OpenPublication | None,
+    ) -> None:
+        with publication.lease() if publication else nullcontext():
+            state = {**scope.get("state", {}), "publication": publication}
+            asked = cast("HTTPScope", {**scope, "method": method, "state": state})
+            await self._app(asked, receive, send)
+
+    async def _warm(self, new: OpenPublication) -> None:
+        """Answer from a new publication what was lately asked of the one that is served."""
+        if (served := self._serving.publication) is None:
+            return
+        for key in reversed(served.answers.recent(WARMED)):
+            await self._compute(_request(key), key, _nothing, _nowhere, new)
+
+
+class _Reply:
+    """What the framework sends to: holds back an answer to be kept, lets all others through."""
+
+    def __init__(self, send: Send, method: str) -> None:
+        self.start: HTTPResponseStartEvent | None = None
+        self.body = b""
+        self._send = send
+        self._method = method
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and _may_be_kept(message):
+            self.start = message
+        elif message["type"] != "http.response.body":
+            await self._send(message)
+        elif self.start is not None:
+            self.body += message["body"]
+        elif self._method == "HEAD":
+            await self._send({**message, "body": b""})
+        else:
+            await self._send(message)
+
+
+def _may_be_kept(start: HTTPResponseStartEvent) -> bool:
+    headers = dict(start["headers"])
+    return (
+        start["status"] == 200
+        and b"etag" in headers
+        and headers.get(b"cache-control", b"").startswith(b"public")
+    )
+
+
+def _request(key: Key) -> HTTPScope:
+    """The scope of a request that would be answered by what is kept under a key."""
+    path, query, accept_encoding, origin = key
+    named = ((b"accept-encoding", accept_encoding), (b"origin", origin))
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "root_path": "",
+        "headers": [(name, value) for name, value in named if value is not None],
+        "client": None,
+        "server": None,
+        "extensions": None,
+    }
+    return cast("HTTPScope", scope)
+
+
+async def _nothing() -> HTTPDisconnectEvent:
+    return {"type": "http.disconnect"}
+
+
+async def _nowhere(message: Message) -> None:
+    """Drop an answer that is not kept: nobody waits for it."""

@@ -1,0 +1,90 @@
+"""What a request says about how it wants its answer: in which coding, and only if it changed."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import Literal
+
+import zstandard
+
+Coding = Literal["zstd", "gzip", "identity"]
+
+PREFERENCE: tuple[Coding, ...] = ("zstd", "gzip", "identity")
+"""What to choose among codings that the client likes equally: the smallest first."""
+
+WORTHWHILE = 1024
+"""From how many bytes on a body is compressed: a smaller one fits in one packet anyway."""
+
+WEIGHTED = re.compile(
+    r"\s*(?P<coding>[!#$%&'*+.^_`|~\w-]+)\s*(?:;\s*q=(?P<q>0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""One element of Accept-Encoding (RFC 9110 §12.5.3) with its weight (§12.4.2)."""
+
+ENTITY_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+"""One entity tag (RFC 9110 §8.8.3); the group leaves the mark of a weak one out."""
+
+
+def choose_coding(accept_encoding: str | None, size: int) -> Coding | None:
+    """Choose the content coding of an answer.
+
+    Without the header, and where nothing in it fits, the answer goes out as it is, unless the
+    client refuses that (``identity;q=0`` or ``*;q=0``). Elements that are no element are passed
+    over, and so are codings that this server does not have.
+
+    Args:
+        accept_encoding: The header's value, several lines joined with commas.
+        size: The body's length in bytes, uncompressed.
+
+    Returns:
+        The coding, or None if the client takes none of those this server has.
+    """
+    if accept_encoding is None:
+        return "identity"
+    weights: dict[str, float] = {}
+    for element in accept_encoding.split(","):
+        if found := WEIGHTED.fullmatch(element):
+            # "x-gzip" is an old name of gzip (§8.4.1.3).
+            coding = found["coding"].lower().removeprefix("x-")
+            weights[coding] = 1.0 if found["q"] is None else float(found["q"])
+    others = weights.get("*")
+    # What is not mentioned is refused, except identity: that is always left as the last resort.
+    weight = {
+        "zstd": weights.get("zstd", others or 0),
+        "gzip": weights.get("gzip", others or 0),
+        "identity": weights.get("identity", 1e-9 if others is None else others),
+    }
+    if size < WORTHWHILE and weight["identity"] > 0:
+        return "identity"
+    best = max(PREFERENCE, key=weight.__getitem__)
+    return best if weight[best] > 0 else None
+
+
+def compress(body: bytes, coding: Coding) -> bytes:
+    """Encode a body. The same bytes give the same bytes: no time stamp, no file name."""
+    match coding:
+        case "zstd":
+            return zstandard.ZstdCompressor(level=9).compress(body)
+        case "gzip":
+            return gzip.compress(body, compresslevel=6, mtime=0)
+        case "identity":
+            return body
+
+
+def is_current(if_none_match: bytes, etag: bytes) -> bool:
+    """Tell whether the client already has the representation (RFC 9110 §13.1.2).
+
+    Args:
+        if_none_match: The header's value: ``*``, or entity tags, which compare weakly.
+        etag: The representation's entity tag, with its quotes.
+    """
+    return if_none_match.strip() == b"*" or etag in ENTITY_TAG.findall(if_none_match)
+
+
+def merge_repeated(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Put repeated header lines together, as RFC 9110 §5.3 allows for lists."""
+    merged: dict[bytes, bytes] = {}
+    for name, value in headers:
+        merged[name] = merged[name] + b", " + value if name in merged else value
+    return merged

@@ -1,0 +1,146 @@
+"""One open publication, and everything that was computed from it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from api import __version__
+from api.answers import Answers, etag, reusable
+from publication import PublicationBroken, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from litestar import Response
+
+    from api.answers import Content
+    from publication import Manifest, Pointer, Store
+
+
+class OpenPublication:
+    """A publication that is being served. It lives on one event loop.
+
+    Its answers live and die with it, so none of them can ever be stale.
+
+    Attributes:
+        pointer: What named it current.
+        manifest: What it says of itself.
+        answers: What was answered from it.
+    """
+
+    def __init__(
+        self, pointer: Pointer, manifest: Manifest, connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        """Take over what :func:`open_publication` opened.
+
+        Args:
+            pointer: What names it current.
+            manifest: Its manifest.
+            connection: To its file, read-only. Closing it is this object's business from now on.
+        """
+        self.pointer = pointer
+        self.manifest = manifest
+        self.answers = Answers()
+        self._connection = connection
+        self._leases = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Keep the file open while a request works on it, though a newer one may be current."""
+        self._leases += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._leases -= 1
+            if not self._leases:
+                self._idle.set()
+
+    async def close(self) -> None:
+        """Close the file as soon as the last lease has ended. Nobody takes a new one now."""
+        await self._idle.wait()
+        await asyncio.to_thread(self._connection.close)
+
+    async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run a query in a worker thread, on a cursor of its own.
+
+        Args:
+            query: SQL, with ``$name`` for every value.
+            values: The values by name; they are bound, never written into the text.
+        """
+        return await asyncio.to_thread(self._rows, query, values)
+
+    def _rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            return cursor.execute(query, dict(values)).fetchall()
+
+    def answer(self, content: Content, canonical: str) -> Response[Content]:
+        """Make the response to a question about this publication's content.
+
+        Args:
+            content: What JSON is made of.
+            canonical: The question, written the same way whichever way it was asked.
+        """
+        return reusable(
+            content,
+            etag(self.manifest.digest, __version__, canonical, "application/json"),
+            headers={"Publication": str(self.manifest.number)},
+        )
+
+
+def open_publication(
+    store: Store, pointer: Pointer, required: Mapping[str, set[str]]
+) -> tuple[Manifest, duckdb.DuckDBPyConnection]:
+    """Open what the pointer names, and check that it is what its manifest says. Blocks.
+
+    The file is opened by its own name: a link to the current one may move meanwhile.
+
+    Args:
+        store: Where the publications are.
+        pointer: Which one is current.
+        required: The marts, each with the columns, without which it cannot be served.
+
+    Raises:
+        PublicationError: Its manifest or its file is missing, damaged or not the one pointed to,
+            or it lacks what is required.
+    """
+    manifest = store.manifest(pointer.number)
+    path = store.path(manifest)
+    if (manifest.file, manifest.digest) != (pointer.file, pointer.digest):
+        raise PublicationBroken(
+            f"current.json points to {pointer.file}, but the manifest of publication "
+            f"{pointer.number} is about {manifest.file} or about other content."
+        )
+    for name, columns in required.items():
+        there = {
+            column.name for mart in manifest.marts if mart.name == name for column in mart.columns
+        }
+        if missing := columns - there:
+            raise PublicationBroken(
+                f"Publication {manifest.number} lacks what this API serves: {name} with "
+                f"{', '.join(sorted(missing))}."
+            )
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PublicationBroken(f"{path} cannot be read: {error.strerror}.") from error
+    if sha256 != manifest.sha256:
+        raise PublicationBroken(
+            f"{path} is damaged: its SHA-256 is {sha256}, its manifest says {manifest.sha256}."
+        )
+    connection = connect(path, threads=1)
+    try:
+        for mart in manifest.marts:
+            connection.table(f'main."{mart.name}"').limit(1).fetchall()
+    except duckdb.Error as error:
+        connection.close()
+        raise PublicationBroken(f"{path} cannot be queried: {error}") from error
+    return manifest, connection

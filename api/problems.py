@@ -1,0 +1,187 @@
+"""Every error as a problem (RFC 9457) with a sentence, and as a line in the log."""
+
+import re
+from datetime import date
+from http import HTTPStatus
+from typing import Any, Literal, cast, get_origin
+from urllib.parse import quote
+from uuid import uuid4
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ServiceUnavailableException,
+    ValidationException,
+)
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.typing import FieldDefinition
+from loguru import logger
+
+from publication import PublicationGone, PublicationNotYet
+
+AnyRequest = Request[Any, Any, Any]
+
+REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+"""What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """What went wrong (RFC 9457).
+
+    Attributes:
+        type: ``about:blank``: the status says what kind of problem it is.
+        instance: The path of the request.
+        request_id: The same as in the server's log.
+    """
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+
+
+DESCRIPTIONS = {
+    400: "A parameter is wrong, unknown or given twice; `detail` says which and what it takes.",
+    404: "There is no such publication yet.",
+    406: "`Accept-Encoding` refuses every coding that there is, no coding included.",
+    410: "The publication is gone: only the newest are kept.",
+    500: "The server failed; its log has the cause under `request_id`.",
+    503: "There is no publication to answer from; `detail` says why and what makes one.",
+}
+
+
+FAILED = "The server failed on this request; its log has the cause under this request_id."
+
+EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
+"""What a parameter takes, by its type."""
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """Describe the problems that a route may answer, for the OpenAPI document."""
+    return {
+        status: ResponseSpec(
+            Problem,
+            description=DESCRIPTIONS[status],
+            media_type="application/problem+json",
+            generate_examples=False,
+        )
+        for status in (*statuses, 500)
+    }
+
+
+def no_publication(refusal: str | None) -> ServiceUnavailableException:
+    """Make the error for everything that needs a publication while there is none.
+
+    Args:
+        refusal: Why the one that there is cannot be served, if so.
+    """
+    detail = refusal or "There is no publication yet."
+    return ServiceUnavailableException(
+        detail=f"{detail} `dbt build` makes a new one, and so does `make run`; "
+        "this server then picks it up by itself.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: set[str]) -> None:
+    """Refuse a query that says something the route does not know, or says one thing twice.
+
+    Args:
+        request: The request.
+        known: The names that the route takes.
+        lists: Those among them that may be repeated.
+
+    Raises:
+        ClientException: With a sentence that names the known ones.
+    """
+    for name, values in request.query_params.dict().items():
+        if name not in known:
+            raise ClientException(
+                f"There is no parameter {name!r} here; the known ones are {', '.join(known)}."
+            )
+        if len(values) > 1 and name not in lists:
+            raise ClientException(f"The parameter {name} was given {len(values)} times; give one.")
+
+
+def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
+    """Answer an exception, and log it with its request.
+
+    A 5xx that is a bug says nothing of its cause to the client; the log has it under the same
+    request id.
+    """
+    status, detail, headers = _describe(request, error)
+    given = request.headers.get("x-request-id", "")
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=quote(request.scope["path"]),
+        request_id=given if REQUEST_ID.fullmatch(given) else uuid4().hex,
+    )
+    log = logger.bind(
+        method=request.method,
+        path=problem.instance,
+        query=quote(request.scope["query_string"], safe="=&+%"),
+        status=status,
+        request_id=problem.request_id,
+    )
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.opt(exception=error).error("A request failed.")
+    else:
+        log.warning(detail)
+    return Response(
+        problem,
+        status_code=status,
+        media_type="application/problem+json",
+        headers={**headers, "Cache-Control": "no-store"},
+    )
+
+
+def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Say what an exception means to the client: status, sentence and headers."""
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = FAILED
+    headers: dict[str, str] = {}
+    if isinstance(error, HTTPException) and error.status_code != status:
+        status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
+    match error:
+        case PublicationGone():
+            status, detail = HTTPStatus.GONE, str(error)
+        case PublicationNotYet():
+            status, detail = HTTPStatus.NOT_FOUND, str(error)
+        case ValidationException():
+            detail = _invalid(request, error)
+        case NotFoundException():
+            detail = "There is nothing at this path; /docs lists what there is."
+        case MethodNotAllowedException():
+            detail = f"{request.method} is not possible here; the Allow header lists what is."
+    return status, detail, headers
+
+
+def _invalid(request: AnyRequest, error: ValidationException) -> str:
+    """Say which parameters are wrong, and what they could be."""
+    handler = request.route_handler
+    fields = dict(handler.parsed_fn_signature.parameters)
+    for dependency in handler.resolve_dependencies().values():
+        fields.update(dependency.parsed_fn_signature.parameters)
+    sentences = []
+    for entry in cast("list[dict[str, str]]", error.extra):
+        name = entry["key"]
+        given = ", ".join(request.query_params.getall(name, []))
+        sentences.append(f"{name}={given} is not {_expected(fields[name])}.")
+    return " ".join(sentences)
+
+
+def _expected(field: FieldDefinition) -> str:
+    """Say in words what a parameter's type takes."""
+    if field.inner_types and get_origin(field.annotation) is not Literal:
+        return _expected(field.inner_types[0])
+    if get_origin(field.annotation) is Literal:
+        return "among " + ", ".join(field.annotation.__args__)
+    return EXPECTED[field.annotation]

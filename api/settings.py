@@ -1,0 +1,75 @@
+"""What the environment tells the server, read once at start."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Literal
+
+import msgspec
+
+from publication import PublicationError, Store
+
+Environment = Literal["development", "production"]
+
+ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
+"""Scheme, host and perhaps a port, as browsers send it (RFC 6454 §6.2)."""
+
+
+class SettingsError(Exception):
+    """A setting that cannot be: one sentence that names it and says what to write instead."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's settings.
+
+    Attributes:
+        environment: ``LEADMARTS_ENV``. In production logs are JSON lines and origins are named.
+        cors_origins: ``LEADMARTS_CORS_ORIGINS``, separated by commas: the origins whose pages may
+            read the API. ``*`` is any; that is the default in development only.
+        store: The publications, as ``LEADMARTS_PUBLICATIONS`` and its like say.
+    """
+
+    environment: Environment
+    cors_origins: tuple[str, ...]
+    store: Store
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the settings. A variable that is empty counts as not set.
+
+        Raises:
+            SettingsError: One of them is wrong, or production lacks its origins.
+        """
+        environment = _environment(os.environ.get("LEADMARTS_ENV") or "development")
+        origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
+        try:
+            store = Store.from_environment()
+        except PublicationError as error:
+            raise SettingsError(str(error)) from error
+        return cls(environment=environment, cors_origins=origins, store=store)
+
+
+def _environment(name: str) -> Environment:
+    match name:
+        case "development" | "production":
+            return name
+        case _:
+            raise SettingsError(f'LEADMARTS_ENV is "{name}"; set it to development or production.')
+
+
+def _origins(listed: str, environment: Environment) -> tuple[str, ...]:
+    origins = tuple(part.strip().lower() for part in listed.split(",") if part.strip()) or ("*",)
+    if environment == "production" and "*" in origins:
+        raise SettingsError(
+            "LEADMARTS_CORS_ORIGINS must name the origins that may read the API in production, "
+            "separated by commas, such as https://dashboard.example.com; "
+            "leaving it out and * are for development."
+        )
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f'LEADMARTS_CORS_ORIGINS holds "{origin}", which is no origin; write scheme, host '
+                "and perhaps a port and nothing more, such as https://dashboard.example.com."
+            )
+    return origins
