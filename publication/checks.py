@@ -127,7 +127,7 @@ def _check_columns(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> No
         "and database_name = current_database() and table_name = ? order by column_index",
         [mart.name],
     ).fetchall()
-    contracted = [(column.name, _type(connection, mart, column)) for column in mart.columns]
+    contracted = [(column.name, duckdb_type(connection, mart, column)) for column in mart.columns]
     if found != contracted:
         raise DraftRejected(
             f'Mart "{mart.name}" has the columns {_spelled(found)}, '
@@ -139,8 +139,12 @@ def _spelled(columns: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns) or "(none)"
 
 
-def _type(connection: duckdb.DuckDBPyConnection, mart: MartDraft, column: Column) -> str:
-    """Spell a contracted type as DuckDB does."""
+def duckdb_type(connection: duckdb.DuckDBPyConnection, mart: MartDraft, column: Column) -> str:
+    """Spell a column's contracted type as DuckDB does: ``text`` is ``VARCHAR``.
+
+    Raises:
+        DraftRejected: DuckDB knows no such type.
+    """
     try:
         rows = connection.execute(f"select typeof(cast(null as {column.type}))").fetchall()
     except duckdb.Error as error:
@@ -182,7 +186,7 @@ def counted(connection: duckdb.DuckDBPyConnection, draft: MartDraft) -> Mart:
             f"Mart {literal(draft.name)} cannot be read: {first_line(error)}"
         ) from error
     columns = tuple(
-        msgspec.structs.replace(column, type=_type(connection, draft, column))
+        msgspec.structs.replace(column, type=duckdb_type(connection, draft, column))
         for column in draft.columns
     )
     known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}

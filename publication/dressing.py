@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from publication.checks import check_tables
+from publication.checks import check_tables, duckdb_type
 from publication.connection import first_line
 from publication.errors import DraftRejected
 from publication.sql import identifier, literal
@@ -101,7 +101,14 @@ def _fill_meta(connection: duckdb.DuckDBPyConnection, draft: Draft, built_at: da
         insert(
             "columns",
             [
-                (mart.name, position, *msgspec.structs.astuple(column))
+                (
+                    mart.name,
+                    position,
+                    column.name,
+                    duckdb_type(connection, mart, column),
+                    column.nullable,
+                    column.description,
+                )
                 for position, column in enumerate(mart.columns, start=1)
             ],
         )

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MOST = 1_000_000
+"""More hours or seconds than this are a slip of the hand."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a :class:`publication.Store` is made with.
@@ -26,12 +30,15 @@ class Settings:
             at least 1.
         keep_for: ``keep_for_hours`` in the profile, ``LEADMARTS_KEEP_HOURS``, or 1 hour. At
             least 0.
+        wait_seconds: ``wait_seconds`` in the profile, or 10. For how long a dbt command waits for
+            another one that holds the warehouse.
     """
 
     folder: Path
     link: Path
     keep: int
     keep_for: timedelta
+    wait_seconds: float
 
     @classmethod
     def read(cls, profile: Mapping[str, object]) -> Settings:
@@ -55,29 +62,23 @@ class Settings:
         return cls(
             folder=Path(folder) if folder else data / "publications",
             link=Path(link) if link else data / "marts.duckdb",
-            keep=_whole_number(keep),
-            keep_for=_hours(hours),
+            keep=_whole_number(keep, "LEADMARTS_KEEP_PUBLICATIONS (or keep)"),
+            keep_for=timedelta(hours=_number(hours, "LEADMARTS_KEEP_HOURS (or keep_for_hours)")),
+            wait_seconds=_number(str(profile.get("wait_seconds", "")) or "10", "wait_seconds"),
         )
 
 
-def _whole_number(text: str) -> int:
+def _whole_number(text: str, name: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise SettingInvalid(
-            f'The number of publications to keep is "{text}"; set LEADMARTS_KEEP_PUBLICATIONS '
-            "(or keep in the profile) to a whole number of at least 1."
-        )
+        raise SettingInvalid(f'{name} is "{text}"; set it to a whole number of at least 1.')
     return int(text)
 
 
-def _hours(text: str) -> timedelta:
+def _number(text: str, name: str) -> float:
     try:
-        hours = float(text)
-        kept = timedelta(hours=hours)  # which refuses what is not finite
-    except (ValueError, OverflowError):
-        hours = -1
-    if hours < 0:
-        raise SettingInvalid(
-            f'The hours to keep publications for are "{text}"; set LEADMARTS_KEEP_HOURS '
-            "(or keep_for_hours in the profile) to a number of at least 0."
-        )
-    return kept
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= MOST:
+        raise SettingInvalid(f'{name} is "{text}"; set it to a number from 0 to {MOST:,}.')
+    return number

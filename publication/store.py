@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 a dataclass field
 from typing import TYPE_CHECKING
@@ -52,7 +52,12 @@ class Store(Archive):
         Raises:
             SettingInvalid: A limit is no number, or out of range.
         """
-        return cls(**asdict(Settings.read({})))
+        return cls.of(Settings.read({}))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Store:
+        """Take the places and limits from settings that were read already."""
+        return cls(settings.folder, settings.link, settings.keep, settings.keep_for)
 
     def stage(self, invocation_id: str) -> Path:
         """Make an empty DuckDB file to build in: a fresh, unique path below the folder.

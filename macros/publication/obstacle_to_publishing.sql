@@ -1,0 +1,67 @@
+{#- A sentence that says why this dbt command publishes nothing, or none.
+
+    Only one state of the lake may be in a publication, and all that was asked of it must hold. So
+    a run publishes when nothing narrowed it, every model was built in it (each mart and all that
+    is between the mart and the lake), and nothing failed or was skipped. -#}
+{%- macro obstacle_to_publishing() -%}
+    {%- set names = {'generate': 'docs generate', 'freshness': 'source freshness'} -%}
+    {%- set command = 'dbt ' ~ names.get(flags.WHICH, flags.WHICH) -%}
+    {%- set words = flags.INVOCATION_COMMAND.split() -%}
+    {%- set narrowed = narrowing_options() -%}
+    {%- set bad = [] -%}
+    {%- set built = [] -%}
+    {%- for result in results -%}
+        {%- if result.status in ['success', 'pass', 'warn', 'no-op'] -%}
+            {%- do built.append(result.node.unique_id) -%}
+        {%- else -%}
+            {%- do bad.append(
+                result.node.resource_type ~ ' ' ~ result.node.name ~ ' (' ~ result.status ~ ')'
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set missing = [] -%}
+    {%- for node in graph.nodes.values() -%}
+        {%- if node.resource_type == 'model' and node.config.enabled
+                and node.config.materialized != 'ephemeral' and node.unique_id not in built -%}
+            {%- do missing.append(node.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+
+    {%- if flags.WHICH not in ['run', 'build'] -%}
+        {%- do return('`' ~ command ~ '` does not publish; a whole `dbt run` or `dbt build` does.') -%}
+    {%- elif 'retry' in words and flags.WHICH not in words -%}
+        {%- do return('`dbt retry` does not publish; a whole `dbt run` or `dbt build` does.') -%}
+    {%- elif narrowed -%}
+        {%- do return(
+            'a run with ' ~ narrowed | join(', ')
+            ~ ' does not publish; a whole `dbt run` or `dbt build` does.'
+        ) -%}
+    {%- elif bad -%}
+        {%- do return(
+            bad | length ~ ' of ' ~ results | length ~ ' nodes did not succeed: '
+            ~ bad[:5] | join(', ') ~ (', …' if bad | length > 5 else '') ~ '.'
+        ) -%}
+    {%- elif missing -%}
+        {%- do return(
+            'the run left out ' ~ missing[:5] | join(', ')
+            ~ (', …' if missing | length > 5 else '')
+            ~ '; a whole `dbt run` or `dbt build` publishes.'
+        ) -%}
+    {%- endif -%}
+    {%- do return(none) -%}
+{%- endmacro -%}
+
+
+{#- The options of this command that leave out nodes or rows. -#}
+{%- macro narrowing_options() -%}
+    {%- set found = [] -%}
+    {%- for option in [
+        'select', 'exclude', 'selector', 'models', 'resource_types', 'exclude_resource_types',
+        'empty', 'sample'
+    ] -%}
+        {%- if invocation_args_dict.get(option) -%}
+            {%- do found.append('--' ~ option.replace('_', '-').removesuffix('s')) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(found) -%}
+{%- endmacro -%}

@@ -1,0 +1,139 @@
+"""From the marts in a warehouse to a publication: what dbt hands over when a run has ended."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import msgspec
+import yaml
+
+from publication.checks import check_names
+from publication.connection import first_line
+from publication.errors import DraftRejected
+from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
+from publication.sql import identifier, listed, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from publication.store import Store
+
+
+class BuiltMart(MartDraft, frozen=True, kw_only=True):
+    """A mart and the table of the warehouse that holds it.
+
+    Attributes:
+        relation: Its quoted name, ``"warehouse"."marts"."channel_sales_weekly"``.
+    """
+
+    relation: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What the macro ``publish`` says of a dbt run that may be published.
+
+    Attributes:
+        project_dir: The folder of ``dbt_project.yml``, which says the version.
+        command: ``dbt run`` or ``dbt build``.
+        tests: See :class:`publication.manifest.Build`.
+    """
+
+    project_dir: str
+    invocation_id: str
+    command: str
+    tests: TestStatus
+    marts: tuple[BuiltMart, ...]
+
+    def draft(self, sources: tuple[Source, ...]) -> Draft:
+        """Complete it with what dbt's macros cannot know."""
+        return Draft(
+            build=Build(
+                invocation_id=self.invocation_id,
+                command=self.command,
+                project_version=_project_version(Path(self.project_dir)),
+                git_commit=_git_commit(Path(self.project_dir)),
+                tests=self.tests,
+            ),
+            sources=sources,
+            marts=self.marts,
+        )
+
+
+def decode(run: str, sources: str) -> tuple[Run, tuple[Source, ...]]:
+    """Read what the macro ``publish`` hands over as two JSON texts.
+
+    Raises:
+        DraftRejected: Something in them is not what it should be, such as a grain that is no list.
+    """
+    try:
+        return (
+            msgspec.json.decode(run, type=Run),
+            msgspec.json.decode(sources, type=tuple[Source, ...]),
+        )
+    except msgspec.MsgspecError as error:
+        raise DraftRejected(
+            f"What dbt says of the run is not as it should be ({error}); look at the marts' YAML "
+            "and the table of sources."
+        ) from error
+
+
+def publish(
+    store: Store, warehouse: duckdb.DuckDBPyConnection, run: Run, sources: tuple[Source, ...]
+) -> Manifest:
+    """Copy a run's marts out of the warehouse and publish them.
+
+    Args:
+        store: Where to.
+        warehouse: A connection that sees the marts, with no transaction open. A file is attached
+            to its instance for the time of the copy.
+        run: What dbt knows of them.
+        sources: The versions they were made from.
+
+    Raises:
+        PublicationError: See :meth:`publication.store.Store.publish`.
+    """
+    check_names(run.marts)
+    staged = store.stage(run.invocation_id)
+    try:
+        _copy(warehouse, staged, run.marts)
+    except duckdb.Error as error:
+        store.discard(staged)
+        raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
+    return store.publish(staged, run.draft(sources))
+
+
+def _copy(warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]) -> None:
+    """Copy each mart in the order of its grain, so that a range of it lies close together."""
+    attached = f"publication_{uuid.uuid4().hex}"
+    warehouse.execute(f"attach {literal(str(staged))} as {attached}")
+    try:
+        for mart in marts:
+            warehouse.execute(
+                f"create table {identifier(attached, 'main', mart.name)} as "
+                f"from {mart.relation} order by {listed(mart.grain)}"
+            )
+    finally:
+        warehouse.execute(f"detach {attached}")
+
+
+def _project_version(folder: Path) -> str:
+    project = yaml.safe_load((folder / "dbt_project.yml").read_text(encoding="utf-8"))
+    return str(project.get("version") or "")
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The commit that is checked out in a folder, or none where git or a repository is missing."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,102 @@
+"""One builder at a time in the file that dbt builds in; the next one waits a little.
+
+DuckDB lets one process write a file and gives the second an error at once. Here the second waits
+for a lock beside the file first, so that two builds that meet by chance both succeed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+import weakref
+from pathlib import Path
+
+import duckdb
+
+from publication.errors import PlaceUnusable, WarehouseBusy
+
+_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
+_POLL_SECONDS = 0.1
+
+
+class Warehouse:
+    """The file that dbt builds in, and this process's right to write it.
+
+    The right lasts as long as this object or the process; the system takes it back when the
+    process dies, however it dies.
+    """
+
+    def __init__(self, path: Path, wait_seconds: float) -> None:
+        """Name the file; nothing is opened yet.
+
+        Args:
+            path: The DuckDB file. It need not exist, nor its folder.
+            wait_seconds: How long another process may keep it before we give up.
+        """
+        self._path = path
+        self._wait = wait_seconds
+        self._locked = False
+
+    def take(self, config: dict[str, object]) -> None:
+        """Take the right to write, and see that nobody has the file open without asking.
+
+        Taking it again is free.
+
+        Args:
+            config: What DuckDB is opened with after this; the same, since one process cannot open
+                a file with two configurations.
+
+        Raises:
+            WarehouseBusy: Another process held it all the while.
+            PlaceUnusable: The folder cannot be written.
+        """
+        deadline = time.monotonic() + self._wait
+        if not self._locked:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock(deadline)
+            except OSError as error:
+                raise PlaceUnusable(f"{self._path} cannot be written: {error}.") from error
+        self._wait_for_strangers(config, deadline)
+
+    def _lock(self, deadline: float) -> None:
+        path = self._path.with_name(f"{self._path.name}.lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        closer = weakref.finalize(self, os.close, descriptor)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    process = os.pread(descriptor, 20, 0).decode()
+                    closer()
+                    raise WarehouseBusy(
+                        f"{self._path} is being built in by another dbt command "
+                        f"(process {process}); run this one again when that one has ended."
+                    ) from None
+                time.sleep(_POLL_SECONDS)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._locked = True
+
+    def _wait_for_strangers(self, config: dict[str, object], deadline: float) -> None:
+        """Wait for a program that took DuckDB's own lock and knows nothing of ours."""
+        while holder := self._stranger(config):
+            if time.monotonic() >= deadline:
+                raise WarehouseBusy(
+                    f"{self._path} is open in {Path(holder['program']).name} "
+                    f"(process {holder['process']}); close it there and run this again."
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _stranger(self, config: dict[str, object]) -> re.Match[str] | None:
+        if not self._path.exists():
+            return None
+        try:
+            duckdb.connect(self._path, config=config).close()  # type: ignore[arg-type]
+        except duckdb.Error as error:
+            return _HOLDER.search(str(error))  # what else is wrong, dbt meets and says next
+        return None
