@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lake import demo, places
+from lake.contracts import LEADS, MARKETING_CONVERSIONS
 from lake.demo_calendar import Period
 from lake.errors import LakeError
+from lake.load import load
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 CENTURY = 36_525
+NAMES = {"leads": LEADS, "marketing": MARKETING_CONVERSIONS}
+"""What the tables are called on the command line."""
 
 
 class Commands(click.Group):
@@ -78,6 +83,41 @@ def demo_command(leads: int, days: int, end: datetime | None, seed: int, force: 
     last = end.date() if end else places.today()
     for written in demo.write(leads, Period(last, days, seed), force=force):
         click.echo(f"{written.name}: {written.rows:,} rows up to {last} in {written.folder}")
+
+
+@main.command("load")
+@click.argument("table", type=click.Choice(list(NAMES)))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def load_command(table: str, file: Path) -> None:
+    """Load FILE into the table of leads or of marketing conversions.
+
+    FILE is a CSV, NDJSON or Parquet file, by its name: .csv, .ndjson, .jsonl (each also .gz) or
+    .parquet. Rows with a new key are inserted, those with a known key updated where they differ;
+    the table is made if there is none. Loading a file again changes nothing.
+
+    The key of leads is id; of several leads with one id in FILE the last wins. The key of
+    marketing is product, campaign_type, campaign, channel and date; the conversions of several
+    rows with one key in FILE are added up.
+
+    Dates are ISO 8601 dates or timestamps; one with a zone gets its date in LEADMARTS_TIMEZONE
+    (Europe/Paris). Further columns are kept, and added to the table when they first have a value.
+    An empty cell makes the value null. A column that FILE does not have (in NDJSON: that a line
+    does not have) keeps the values it has.
+
+    Rows that cannot be taken are kept in <table>_rejects beside the table, with their line and
+    the reason; the others are loaded, and the exit code is 0.
+    """
+    loaded = load(NAMES[table], file)
+    done = loaded.upserted
+    line = (
+        f"{table}: {done.inserted:,} inserted, {done.updated:,} updated, "
+        f"{done.unchanged:,} unchanged, {loaded.rejected:,} rejected"
+    )
+    if loaded.summed:
+        line += f"; {loaded.summed:,} added to others with the same key"
+    if loaded.rejected:
+        line += f"; see {loaded.rejects}"
+    click.echo(line)
 
 
 if __name__ == "__main__":

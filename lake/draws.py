@@ -50,8 +50,8 @@ def below(word: npt.NDArray[np.uint64], limit: int) -> npt.NDArray[np.int64]:
 
 def pick(word: npt.NDArray[np.uint64], weights: Sequence[int]) -> npt.NDArray[np.int64]:
     """Turn each word into an index of ``weights``, drawn in proportion to them."""
-    slots: npt.NDArray[np.int64] = np.repeat(np.arange(len(weights)), weights)
-    return slots[below(word, len(slots))]
+    slots = np.repeat(np.arange(len(weights)), weights)
+    return np.take(slots, below(word, len(slots)))
 
 
 def identifiers(seed: int, start: int, stop: int) -> npt.NDArray[np.uint64]:
@@ -61,7 +61,8 @@ def identifiers(seed: int, start: int, stop: int) -> npt.NDArray[np.uint64]:
     to one, so different rows of one seed cannot meet.
     """
     (offset,) = np.random.SeedSequence(seed).generate_state(1, np.uint64)
-    mixed = np.arange(start, stop, dtype=np.uint64) + offset
+    mixed: npt.NDArray[np.uint64] = np.arange(start, stop, dtype=np.uint64) + offset
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    mixed ^= mixed >> np.uint64(31)
+    return mixed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from lake.errors import TableBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -19,6 +20,9 @@ PROPERTIES = {CHANGE_DATA_FEED: "true"}
 """What every table of the lake is created with."""
 
 SNAPPY = WriterProperties(compression="SNAPPY")
+
+AT_ONCE = CommitProperties(max_commit_retries=0)
+"""Commits as the very next version or not at all: what was compared is what is replaced."""
 
 
 def open_table(folder: Path) -> DeltaTable | None:
@@ -50,6 +54,48 @@ def create(folder: Path, rows: pa.RecordBatchReader) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_deltalake(folder, rows, mode="error", configuration=PROPERTIES, writer_properties=SNAPPY)
+
+
+def append(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
+    """Add rows in the version after the one that is open.
+
+    Raises:
+        CommitFailedError: Another writer's commit has become that version.
+    """
+    write_deltalake(table, rows, mode="append", writer_properties=SNAPPY, commit_properties=AT_ONCE)
+
+
+def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> None:
+    """Update and insert rows by key in the version after the one that is open.
+
+    Args:
+        table: The table; columns it does not have are added.
+        rows: Read once, batch by batch; one row per key.
+        key: The columns that say which row is which.
+
+    Raises:
+        CommitFailedError: Another writer's commit has become that version.
+    """
+    values = {_quoted(name): f"s.{_quoted(name)}" for name in rows.schema.names}
+    (
+        table.merge(
+            rows,
+            " and ".join(f"t.{_quoted(name)} = s.{_quoted(name)}" for name in key),
+            source_alias="s",
+            target_alias="t",
+            merge_schema=True,
+            writer_properties=SNAPPY,
+            commit_properties=AT_ONCE,
+        )
+        .when_matched_update(values)
+        .when_not_matched_insert(values)
+        .execute()
+    )
+
+
+def _quoted(name: str) -> str:
+    """Return a column's name as it stands in delta-rs' SQL, which folds no case in backticks."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:

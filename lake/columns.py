@@ -1,0 +1,141 @@
+"""Which columns a file brings, and the type of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lake.errors import InputRejected
+from lake.parse import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lake.chunks import InputFile
+    from lake.contracts import TableContract
+
+LINE, PRESENT, KNOWN = "_line", "_present", "_known"
+"""What staging adds to a file's columns."""
+
+RESERVED = frozenset({LINE, PRESENT, KNOWN, "_change_type", "_commit_version", "_commit_timestamp"})
+"""Names that staging and Delta's change data feed have for themselves."""
+
+INTEGER_LIMIT = 2**63
+
+
+class Columns:
+    """The columns of one file on their way into one table.
+
+    A column has the type that the table gives it, or the contract, or the file. Where none of
+    them does, its cells are kept as text until all of them have been seen.
+    """
+
+    def __init__(self, file: InputFile, contract: TableContract, table: pa.Schema) -> None:
+        """Prepare the columns of a file.
+
+        Args:
+            file: Its header is checked at once, if it has one.
+            contract: What the table promises.
+            table: The columns that the table has.
+
+        Raises:
+            InputRejected: The header lacks a key column or has a name that cannot be.
+        """
+        self._file = file
+        known = {field.name: field.type for field in (*contract.schema, *table)}
+        self._known: dict[str, pa.DataType] = known
+        self._spelling = {name.lower(): name for name in known}
+        self._kinds: dict[str, set[type]] = {}
+        self.types: dict[str, pa.DataType] = {}
+        if file.header is not None:
+            self._check_header(file.header, contract.key)
+
+    def _check_header(self, header: Sequence[str], key: Sequence[str]) -> None:
+        if missing := [name for name in key if name not in header]:
+            raise InputRejected(
+                f"{self._file.path} has no column {' and no column '.join(missing)}: its columns "
+                f"are {', '.join(header)}, and each row needs {', '.join(key)}."
+            )
+        if twice := sorted({name for name in header if list(header).count(name) > 1}):
+            raise InputRejected(
+                f"{self._file.path} has two columns called {twice[0]}: rename or remove one."
+            )
+        self.admit(header)
+
+    def admit(self, names: Iterable[str]) -> list[str]:
+        """Take note of the columns of some rows.
+
+        Returns:
+            Those that had not come before, in order.
+
+        Raises:
+            InputRejected: A name cannot be a column's.
+        """
+        new = [name for name in names if name not in self.types]
+        for name in new:
+            if not name or name in RESERVED:
+                raise InputRejected(
+                    f"{self._file.path} has a column called '{name}', which no column of the lake "
+                    "may be called: rename it."
+                )
+            spelling = self._spelling.setdefault(name.lower(), name)
+            if spelling != name:
+                raise InputRejected(
+                    f"{self._file.path} has a column called {name} where there is one called "
+                    f"{spelling}: upper and lower case do not make another column, so rename it."
+                )
+            self.types[name] = self._type(name)
+        return new
+
+    def _type(self, name: str) -> pa.DataType:
+        """Return the type in which a column is staged."""
+        if name in self._known:
+            return self._known[name]
+        if (own := self._file.type_of(name)) is None:
+            self._kinds[name] = set()
+        return own or pa.string()
+
+    def staged(self, name: str, cells: Sequence[object] | pa.Array) -> Sequence[object] | pa.Array:
+        """Return a column's cells as they are to be parsed, and learn from them."""
+        if name not in self._kinds:
+            return cells
+        self._kinds[name].update(map(_kind, cells))
+        return [None if cell is None else text_of(cell) for cell in cells]
+
+    def inferred(self) -> dict[str, pa.DataType]:
+        """Return the types of the columns whose values decide, now that all have been seen.
+
+        Truth values make a column of truth values, whole numbers one of 64 bits, any other
+        numbers floating-point ones; everything else, and any mixture, stays text.
+        """
+        for name, kinds in self._kinds.items():
+            self.types[name] = _common_type(kinds - {type(None)})
+        return {name: self.types[name] for name in self._kinds}
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as it stands in DuckDB's SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as it stands in DuckDB's SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _kind(cell: object) -> type:
+    """Return the type of a cell; a whole number of more than 64 bits counts as text."""
+    if type(cell) is int and not -INTEGER_LIMIT <= cell < INTEGER_LIMIT:
+        return str
+    return type(cell)
+
+
+def _common_type(kinds: set[type]) -> pa.DataType:
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    if kinds and kinds <= {int, float}:
+        return pa.float64()
+    return pa.string()

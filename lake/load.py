@@ -1,0 +1,114 @@
+"""Loads a file into a table of the lake: all of what can be taken, or nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from lake import places, rejects, tables
+from lake.errors import TableBroken, TableBusy
+from lake.files import open_file
+from lake.pinned import conform
+from lake.staging import Staging, staging
+from lake.upsert import Upserted, upsert
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lake.contracts import TableContract
+
+WAITS = (0.1, 0.3, 1.0, 2.0, 4.0)
+"""Seconds to wait after each commit that another writer's commit came before."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a file's rows.
+
+    Attributes:
+        upserted: Those that were taken.
+        summed: Rows that were added to others of the same file with the same key.
+        rejected: Rows that cannot be taken.
+        rejects: Where those are kept.
+    """
+
+    upserted: Upserted
+    summed: int
+    rejected: int
+    rejects: Path
+
+
+def load(contract: TableContract, path: Path) -> Loaded:
+    """Load a file into a table, which is made if there is none.
+
+    Rejected rows are kept first, so that none is lost if the table cannot be written. Either
+    table is written in one commit, and not at all where there is nothing new.
+
+    Args:
+        contract: The table's contract.
+        path: A CSV, NDJSON or Parquet file.
+
+    Raises:
+        InputRejected: The file cannot be read as a whole.
+        ContractBroken: The table is not what its contract says.
+        TableBroken: The table cannot be read or written.
+        TableBusy: Other writers committed before every attempt.
+        PlaceInvalid: The table's place or the time zone is none.
+    """
+    folder = places.local_folder(places.table_uri(contract))
+    file = open_file(path)
+    zone = places.time_zone()
+    for _ in WAITS:
+        schema = _schema(contract, folder)
+        with staging(file, contract, schema, zone) as staged:
+            loaded = _write(contract, folder, path, staged, schema)
+        if loaded:
+            return loaded
+    raise _busy(folder)
+
+
+def _schema(contract: TableContract, folder: Path) -> pa.Schema:
+    """Return a table's columns, held to its contract; none where there is no table."""
+    table = tables.open_table(folder)
+    schema = pa.schema(table.schema().to_arrow() if table else [])
+    if table:
+        conform(contract, schema)
+    return schema
+
+
+def _write(
+    contract: TableContract, folder: Path, path: Path, staged: Staging, schema: pa.Schema
+) -> Loaded | None:
+    """Write staged rows, as often as others come before.
+
+    Returns:
+        What was done, or ``None`` if the table's columns are no longer those the rows were
+        staged for.
+    """
+    beside = places.rejects_folder(folder)
+    for wait in WAITS:
+        if _schema(contract, folder) != schema:
+            return None
+        try:
+            rejected = rejects.keep(staged, path, beside)
+            upserted = upsert(staged, contract, folder, tables.open_table(folder))
+            return Loaded(upserted, staged.summed, rejected, beside)
+        except CommitFailedError:
+            time.sleep(wait)
+        except DeltaError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise TableBroken(
+                f"The Delta table in {folder} cannot be written: {reason}."
+            ) from error
+    raise _busy(folder)
+
+
+def _busy(folder: Path) -> TableBusy:
+    return TableBusy(
+        f"The Delta table in {folder} is being written by others all the time, and nothing has "
+        "been loaded: load the file again when they are done."
+    )

@@ -1,0 +1,78 @@
+"""Files with one JSON object a line (https://github.com/ndjson/ndjson-spec)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lake.chunks import ROWS, Chunk, Rejected
+from lake.errors import InputRejected
+from lake.octets import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class NdjsonFile:
+    """An NDJSON file. The values of a new column decide its type."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepare to read the file.
+
+        Raises:
+            InputRejected: It is empty.
+        """
+        self.path = path
+        self.header: Sequence[str] | None = None
+        if not path.stat().st_size:
+            raise InputRejected(f"{path} is empty: it must have one JSON object a line.")
+
+    def type_of(self, column: str) -> pa.DataType | None:
+        """Leave it to the values."""
+        del column
+        return None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the file from its start."""
+        with reading(self.path) as octets:
+            lines: list[int] = []
+            rows: list[dict[str, Any]] = []
+            broken: list[Rejected] = []
+            for number, line in enumerate(octets.stream, start=1):
+                text = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+                if not (text := text.strip()):
+                    continue
+                row = _row(number, text)
+                if isinstance(row, Rejected):
+                    broken.append(row)
+                else:
+                    lines.append(number)
+                    rows.append(row)
+                if len(rows) + len(broken) >= ROWS:
+                    yield _chunk(lines, rows, broken, octets.share)
+                    lines, rows, broken = [], [], []
+            yield _chunk(lines, rows, broken, octets.share)
+
+
+def _row(line: int, text: bytes) -> dict[str, Any] | Rejected:
+    try:
+        row = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Rejected(line, f"no JSON: {error}", text.decode(errors="backslashreplace"))
+    if not isinstance(row, dict):
+        return Rejected(line, "no JSON object", row)
+    return row
+
+
+def _chunk(
+    lines: list[int], rows: list[dict[str, Any]], broken: list[Rejected], share: float
+) -> Chunk:
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns: dict[str, Sequence[object]] = {name: [row.get(name) for row in rows] for name in names}
+    return Chunk(lines, columns, share, [list(row) for row in rows], broken)

@@ -1,0 +1,71 @@
+"""The rows that could not be taken: ``<table>_rejects``, a Delta table beside the table."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lake import tables
+from lake.chunks import ROWS
+from lake.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lake.staging import Staging
+
+SCHEMA = pa.schema(
+    [
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("row", pa.string()),
+        pa.field("loaded_at", pa.timestamp("us", "UTC"), nullable=False),
+    ]
+)
+"""A rejected row: the file's SHA-256 and name, the line it starts on, why, the row as JSON, and
+when it was rejected first. Digest and line name it, so loading a file again adds nothing."""
+
+
+def keep(staging: Staging, path: Path, folder: Path) -> int:
+    """Keep a file's rejected rows, unless they are kept already.
+
+    Args:
+        staging: Where the rejected rows are.
+        path: The file they come from.
+        folder: Where the rejects are, or are to be made.
+
+    Returns:
+        How many rows of the file are rejected.
+
+    Raises:
+        DeltaError: Another writer's commit came in between; nothing has been written.
+    """
+    rejected = staging.count("rejected")
+    if not rejected:
+        return 0
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    table = tables.open_table(folder)
+    kept = pa.table({"digest": pa.array([], pa.string()), "line": pa.array([], pa.int64())})
+    staging.database.register("kept", kept if table is None else scan(table))
+    rows: pa.Table = staging.database.sql(
+        """
+        select $digest, $file, line, reason, row, $now
+        from rejected anti join (select line from kept where digest = $digest) using (line)
+        order by line
+        """,
+        params={"digest": digest, "file": path.name, "now": datetime.now(UTC)},
+    ).to_arrow_table(ROWS)
+    staging.database.unregister("kept")
+    if len(rows):
+        reader = rows.rename_columns(SCHEMA.names).cast(SCHEMA).to_reader()
+        if table is None:
+            tables.create(folder, reader)
+        else:
+            tables.append(table, reader)
+    return rejected

@@ -1,0 +1,115 @@
+"""What becomes of a file's rows that have one key: the last wins, or they are added up."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lake.chunks import Rejected
+from lake.columns import LINE, PRESENT, quoted
+from lake.errors import InputRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from duckdb import DuckDBPyConnection
+
+    from lake.chunks import InputFile
+    from lake.columns import Columns
+    from lake.contracts import TableContract
+
+
+def last_wins(
+    database: DuckDBPyConnection, contract: TableContract, file: InputFile
+) -> Iterator[Rejected]:
+    """Keep the last row of each key in ``staged``, and yield those before it as rejected.
+
+    The file is read again for them, if there are any, so that they are kept as they were.
+    """
+    winners = {
+        line: last for *before, last in _repeats(database, contract, LINE) for line in before
+    }
+    if not winners:
+        return
+    named = " and ".join(contract.key)
+    for chunk in file.chunks():
+        for row, line in enumerate(chunk.lines):
+            if line in winners:
+                reason = f"line {winners[line]} has the same {named} and wins"
+                yield Rejected(line, reason, chunk.row(row))
+    _remove(database, list(winners))
+
+
+def sum_repeats(database: DuckDBPyConnection, contract: TableContract, columns: Columns) -> int:
+    """Add up the rows of each key in its last row, which all other columns are taken from.
+
+    A floating-point sum is exact before it is rounded (``math.fsum``), so that the order of the
+    rows does not matter.
+
+    Returns:
+        How many rows were added to others.
+
+    Raises:
+        InputRejected: A sum is larger than a number can be.
+    """
+    lines = _repeats(database, contract, LINE)
+    for name in contract.additive:
+        if name not in columns.types:
+            continue
+        try:
+            totals = [_total(values) for values in _repeats(database, contract, quoted(name))]
+        except OverflowError:
+            raise InputRejected(
+                f"The {name} of one {', '.join(contract.key)} add up to more than a number can be: "
+                "correct them and load the file again."
+            ) from None
+        sums = pa.table(
+            {
+                "line": pa.array([last for *_, last in lines], pa.int64()),
+                "total": pa.array(totals, columns.types[name]),
+            }
+        )
+        database.register("sums", sums)
+        database.execute(
+            f"""
+            update staged set
+                {quoted(name)} = total,
+                {PRESENT} = if({PRESENT} is null or total is null, {PRESENT},
+                               list_distinct(list_append({PRESENT}, $name)))
+            from sums where {LINE} = line
+            """,  # noqa: S608 - quoted names
+            {"name": name},
+        )
+        database.unregister("sums")
+    before = [line for *before, _ in lines for line in before]
+    _remove(database, before)
+    return len(before)
+
+
+def _repeats(
+    database: DuckDBPyConnection, contract: TableContract, column: str
+) -> Sequence[list[Any]]:
+    """Return for each key that comes more than once a column's values in the file's order."""
+    key = ", ".join(map(quoted, contract.key))
+    rows = database.execute(
+        f"""
+        select list({column} order by {LINE}) from staged
+        group by {key} having count(*) > 1 order by max({LINE})
+        """  # noqa: S608 - quoted names
+    ).fetchall()
+    return [values for (values,) in rows]
+
+
+def _total(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a number of the column's own type
+    numbers = [value for value in values if value is not None]
+    if not numbers:
+        return None
+    return math.fsum(numbers) if isinstance(numbers[0], float) else sum(numbers)
+
+
+def _remove(database: DuckDBPyConnection, lines: list[int]) -> None:
+    database.register("gone", pa.table({"line": pa.array(lines, pa.int64())}))
+    database.execute(f"delete from staged where {LINE} in (select line from gone)")  # noqa: S608 - a constant
+    database.unregister("gone")

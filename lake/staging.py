@@ -1,0 +1,170 @@
+"""The rows of one file, typed and with one row per key, in a database that spills to disk."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.chunks import Rejected
+from lake.columns import LINE, PRESENT, Columns, quoted
+from lake.parse import json_of, parse
+from lake.progress import Progress
+from lake.repeats import last_wins, sum_repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from zoneinfo import ZoneInfo
+
+    from duckdb import DuckDBPyConnection
+
+    from lake.chunks import Chunk, InputFile
+    from lake.contracts import TableContract
+
+MEMORY_LIMIT = "1GB"
+REJECTED = pa.schema(
+    [
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("row", pa.string()),
+    ]
+)
+"""The columns of ``rejected``: a row that cannot be taken, as JSON."""
+
+
+class Staging:
+    """One file's rows: ``staged`` those to be upserted, ``rejected`` those that cannot be.
+
+    Attributes:
+        database: Where both tables are.
+        columns: The columns of ``staged``, besides its own two.
+        partial: Whether a row may lack columns that others have.
+        summed: How many rows were added to others of the same key.
+    """
+
+    def __init__(
+        self,
+        database: DuckDBPyConnection,
+        file: InputFile,
+        contract: TableContract,
+        table: pa.Schema,
+        zone: ZoneInfo,
+    ) -> None:
+        """Read a whole file; :func:`staging` is how to make one."""
+        self.database = database
+        self.columns = Columns(file, contract, table)
+        self.partial = file.header is None
+        self.summed = 0
+        self._file = file
+        self._contract = contract
+        self._zone = zone
+        database.execute(f"create table staged ({LINE} bigint, {PRESENT} varchar[])")
+        database.execute("create table rejected (line bigint, reason varchar, row varchar)")
+        self._add_columns(list(self.columns.types))
+        with Progress(f"{file.path.name}: reading") as progress:
+            for chunk in file.chunks():
+                self._add(chunk)
+                progress.reached(chunk.share)
+        for name, kind in self.columns.inferred().items():
+            database.execute(f"alter table staged alter {quoted(name)} type {self._sql(kind)}")
+        if contract.additive:
+            self.summed = sum_repeats(database, contract, self.columns)
+        else:
+            self._reject(list(last_wins(database, contract, file)))
+
+    def count(self, table: str) -> int:
+        """Return how many rows are in ``staged`` or ``rejected``."""
+        return len(self.database.table(table))
+
+    def _sql(self, kind: pa.DataType) -> str:
+        """Return what DuckDB calls an Arrow type."""
+        empty = pa.schema([pa.field("value", kind)]).empty_table()
+        return str(self.database.from_arrow(empty).types[0])
+
+    def _add_columns(self, names: Sequence[str]) -> None:
+        for name in names:
+            kind = self._sql(self.columns.types[name])
+            self.database.execute(f"alter table staged add column {quoted(name)} {kind}")
+
+    def _add(self, chunk: Chunk) -> None:
+        """Type a chunk's rows, and stage or reject each."""
+        self._add_columns(self.columns.admit((*self._contract.key, *chunk.columns)))
+        arrays, reasons = self._typed(chunk)
+        rejected = [
+            Rejected(chunk.lines[row], "; ".join(reasons[row]), chunk.row(row))
+            for row in sorted(reasons)
+        ]
+        self._reject([*chunk.broken, *rejected])
+        present: Sequence[Sequence[str] | None] = chunk.present or [None] * len(chunk.lines)
+        columns = {
+            LINE: pa.array(chunk.lines, pa.int64()),
+            PRESENT: pa.array(present, pa.list_(pa.string())),
+        }
+        rows = pa.table(columns | arrays)
+        taken = pa.array([row not in reasons for row in range(len(rows))], pa.bool_())
+        self._insert("staged", rows.filter(taken) if reasons else rows)
+
+    def _typed(self, chunk: Chunk) -> tuple[dict[str, pa.Array], dict[int, list[str]]]:
+        """Return a chunk's columns, and by row the reasons why it cannot be taken."""
+        key = self._contract.key
+        arrays: dict[str, pa.Array] = {}
+        reasons: dict[int, list[str]] = {}
+        empty = [None] * len(chunk.lines)
+        for name in dict.fromkeys((*chunk.columns, *key)):
+            cells = self.columns.staged(name, chunk.columns.get(name, empty))
+            kind = self.columns.types[name]
+            arrays[name], misfits = parse(cells, kind, self._zone, key=name in key)
+            if name in key:
+                misfits = dict.fromkeys(_blank(arrays[name]), "it is missing") | misfits
+            for row, reason in misfits.items():
+                reasons.setdefault(row, []).append(f"{name}: {reason}")
+        return arrays, reasons
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        self.database.register("rows", rows)
+        self.database.execute(f"insert into {table} by name select * from rows")  # noqa: S608 - one of two names
+        self.database.unregister("rows")
+
+    def _reject(self, rejected: Sequence[Rejected]) -> None:
+        if rejected:
+            rows = [
+                {"line": each.line, "reason": each.reason, "row": json_of(each.row)}
+                for each in rejected
+            ]
+            self._insert("rejected", pa.Table.from_pylist(rows, REJECTED))
+
+
+@contextmanager
+def staging(
+    file: InputFile, contract: TableContract, table: pa.Schema, zone: ZoneInfo
+) -> Iterator[Staging]:
+    """Read a file into a temporary database, which is removed at the end.
+
+    Args:
+        file: The file.
+        contract: The contract of the table it is meant for.
+        table: The columns that the table has; they decide the types.
+        zone: The time zone in which timestamps get their dates.
+
+    Raises:
+        InputRejected: The file cannot be read whole; nothing has been written anywhere.
+    """
+    with (
+        TemporaryDirectory(prefix="leadmarts-") as folder,
+        duckdb.connect(Path(folder, "staging.duckdb")) as database,
+    ):
+        database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
+        yield Staging(database, file, contract, table, zone)
+
+
+def _blank(array: pa.Array) -> list[int]:
+    """Return the indexes of the cells that are empty or of nothing but white space."""
+    empty = pc.is_null(array)
+    if pa.types.is_string(array.type):
+        empty = pc.or_kleene(empty, pc.equal(pc.utf8_trim_whitespace(array), ""))
+    return list(pc.indices_nonzero(empty).to_pylist())

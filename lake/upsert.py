@@ -1,0 +1,133 @@
+"""Brings staged rows into a Delta table: only those that make a difference, in one commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lake import tables
+from lake.chunks import ROWS
+from lake.columns import KNOWN, LINE, PRESENT, literal, quoted
+from lake.scan import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deltalake import DeltaTable
+
+    from lake.contracts import TableContract
+    from lake.staging import Staging
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """What became of the staged rows.
+
+    Attributes:
+        inserted: Rows with a new key.
+        updated: Rows of a known key in which a value is another.
+        unchanged: Rows that are in the table as they are.
+    """
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+def upsert(
+    staging: Staging, contract: TableContract, folder: Path, table: DeltaTable | None
+) -> Upserted:
+    """Insert staged rows with a new key, and update those that differ from the table's.
+
+    A column that the file does not have keeps its values. A new column is added when it first
+    has a value. Where nothing differs nothing is written.
+
+    Args:
+        staging: The rows, one per key.
+        contract: The table's contract.
+        folder: Where the table is, or is to be made.
+        table: The version to compare with, or ``None`` to make the table.
+
+    Raises:
+        DeltaError: Another writer's commit came in between; nothing has been written.
+    """
+    total = staging.count("staged")
+    if table is None:
+        schema = _grown(staging, contract.schema)
+        tables.create(folder, _rows(staging, "staged", schema))
+        return Upserted(total, 0, 0)
+    has = pa.schema(table.schema().to_arrow())
+    inserted, updated = _compare(staging, contract, table, has)
+    if inserted or updated:
+        brought = [field for field in _grown(staging, has) if field.name in staging.columns.types]
+        tables.merge(table, _rows(staging, "changed", pa.schema(brought)), contract.key)
+    return Upserted(inserted, updated, total - inserted - updated)
+
+
+def _grown(staging: Staging, schema: pa.Schema) -> pa.Schema:
+    """Return a table's schema with the staged columns that are new and have a value."""
+    new = [name for name in staging.columns.types if name not in schema.names]
+    counts = ", ".join(f"count({quoted(name)})" for name in (LINE, *new))
+    query = f"select {counts} from staged"  # noqa: S608 - quoted names
+    _, *values = staging.database.execute(query).fetchall()[0]
+    types = staging.columns.types
+    added = [pa.field(name, types[name]) for name, count in zip(new, values, strict=True) if count]
+    return pa.schema([*schema, *added])
+
+
+def _compare(
+    staging: Staging, contract: TableContract, table: DeltaTable, has: pa.Schema
+) -> tuple[int, int]:
+    """Make the table ``changed`` of what is to be written; return its new and its known rows.
+
+    A line that lacks some of the file's columns, as NDJSON may, keeps the table's values there.
+    """
+    names = staging.columns.types
+    values = {name: f"s.{quoted(name)}" for name in names}
+    matches = [f"s.{quoted(name)} = t.{quoted(name)}" for name in contract.key]
+    new_key = f"t.{quoted(contract.key[0])} is null"
+    differences = [new_key]
+    for name in names:
+        if name in contract.key:
+            continue
+        if name not in has.names:
+            differences.append(f"s.{quoted(name)} is not null")
+            continue
+        if staging.partial:
+            values[name] = (
+                f"if(list_contains(s.{PRESENT}, {literal(name)}), s.{quoted(name)}, "
+                f"t.{quoted(name)})"
+            )
+        differences.append(f"{values[name]} is distinct from t.{quoted(name)}")
+    selected = ", ".join(f"{value} as {quoted(name)}" for name, value in values.items())
+    staging.database.register("target", scan(table))
+    staging.database.execute(
+        f"""
+        create or replace table changed as
+        select not {new_key} as {KNOWN}, {selected}
+        from staged as s left join target as t on {" and ".join(matches)}
+        where {" or ".join(differences)}
+        -- A key that another writer left twice in the table is still one row here.
+        qualify row_number() over (partition by s.{LINE}) = 1
+        """  # noqa: S608 - quoted names
+    )
+    staging.database.unregister("target")
+    counts = f"select count(*) filter (not {KNOWN}), count(*) filter ({KNOWN}) from changed"  # noqa: S608 - a constant
+    inserted, updated = staging.database.execute(counts).fetchall()[0]
+    return inserted, updated
+
+
+def _rows(staging: Staging, table: str, schema: pa.Schema) -> pa.RecordBatchReader:
+    """Stream a staging table's rows in a schema, whose further columns are null."""
+    names = [quoted(name) if name in staging.columns.types else "null" for name in schema.names]
+    rows = staging.database.sql(f"select {', '.join(names)} from {table}")  # noqa: S608 - quoted names
+    batches = (
+        pa.RecordBatch.from_arrays(
+            [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)],
+            schema=schema,
+        )
+        for batch in rows.to_arrow_reader(ROWS)
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
