@@ -12,7 +12,7 @@ from litestar.datastructures import ResponseHeader
 from api.negotiation import Coding, is_current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
@@ -50,7 +50,21 @@ HEADERS = (
         documentation_only=True,
     ),
 )
-"""What every such answer carries, for the OpenAPI document."""
+"""What every answer that may be kept carries, for the OpenAPI document."""
+
+PUBLISHED = (
+    *HEADERS,
+    ResponseHeader(
+        name="Publication",
+        value="",
+        description="The number of the publication that the whole answer comes from.",
+        documentation_only=True,
+    ),
+)
+"""What every answer about a publication's content carries."""
+
+REPLACED = {b"content-length", b"etag", b"vary"}
+"""Headers that depend on the coding, or on what the key holds."""
 
 ABOUT_BODY = {b"content-type", b"content-length", b"content-encoding"}
 """Headers that a 304 leaves out (RFC 9110 §15.4.5)."""
@@ -90,7 +104,7 @@ class Answer:
 
     __slots__ = ("_body", "_etag", "_not_modified", "_start", "size")
 
-    def __init__(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, coding: Coding) -> None:
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, coding: Coding) -> None:
         """Make the messages.
 
         Args:
@@ -99,16 +113,15 @@ class Answer:
             coding: The coding. It becomes part of the entity tag: a strong one may stand for only
                 one sequence of bytes (RFC 9110 §8.8.3.3).
         """
-        about = {name: value for name, value in headers if name != b"vary"}
-        about[b"content-length"] = b"%d" % len(body)
+        self._etag = dict(headers)[b"etag"]
+        about_body = [(b"content-length", b"%d" % len(body))]
         if coding != "identity":
-            about[b"content-encoding"] = coding.encode()
-            about[b"etag"] = about[b"etag"][:-1] + b'-%b"' % coding.encode()
-        lines = [*about.items(), VARY]
-        short = [line for line in lines if line[0] not in ABOUT_BODY]
-        self._etag = about[b"etag"]
+            self._etag = self._etag[:-1] + b'-%b"' % coding.encode()
+            about_body.append((b"content-encoding", coding.encode()))
+        kept = [line for line in headers if line[0] not in REPLACED]
+        lines = [*kept, *about_body, (b"etag", self._etag), VARY]
         self._start = _start(200, lines)
-        self._not_modified = _start(304, short)
+        self._not_modified = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
         self._body: HTTPResponseBodyEvent = {**EMPTY, "body": body}
         self.size = len(body) + sum(len(name) + len(value) for name, value in lines)
 

@@ -8,7 +8,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Scope
 
-from api import docs, log, system, transformation
+from api import counts, docs, log, system, transformation
 from api.hot import HotPath
 from api.negotiation import choose_coding
 from api.opened import OpenPublication
@@ -31,7 +31,7 @@ def create_app() -> ASGIApp:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     log.configure(settings.environment)
-    serving = Serving(settings.store, transformation.REQUIRED)
+    serving = Serving(settings.store, counts.REQUIRED)
     routes = [*system.ROUTES, *transformation.ROUTES, *docs.ROUTES]
 
     def publication(request: AnyRequest) -> OpenPublication:
@@ -40,12 +40,13 @@ def create_app() -> ASGIApp:
             raise no_publication(serving.refusal.reason if serving.refusal else None)
         return served
 
+    dependencies = {
+        "publication": Provide(publication, sync_to_thread=False),
+        "serving": Provide(lambda: serving, sync_to_thread=False),
+    }
     framework = Litestar(
         routes,
-        dependencies={
-            "publication": Provide(publication, sync_to_thread=False),
-            "serving": Provide(lambda: serving, sync_to_thread=False),
-        },
+        dependencies=dependencies,
         lifespan=[serving.lifespan],
         before_request=refuse_unacceptable,
         before_send=[allow_head],
@@ -55,7 +56,9 @@ def create_app() -> ASGIApp:
             allow_methods=["GET", "HEAD", "OPTIONS"],
             expose_headers=EXPOSED,
         ),
-        state=AppState({"template": docs.skeleton(routes), "examples": transformation.EXAMPLES}),
+        state=AppState(
+            {"template": docs.skeleton(routes, dependencies), "examples": transformation.EXAMPLES}
+        ),
         openapi_config=None,
         logging_config=None,
     )

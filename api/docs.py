@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 from litestar import Litestar, Response, get
+from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
@@ -30,6 +31,8 @@ HEAD works wherever GET does, and a trailing slash may be added to every path.
 Every error is a problem (RFC 9457) with a sentence in `detail`; a path that is not there is 404,
 a method that is not possible 405 with `Allow`.
 """
+
+NOT_MODIFIED = "The answer is still the one that `If-None-Match` names."
 
 ASSETS = {
     "start.js": "text/javascript; charset=utf-8",
@@ -76,7 +79,7 @@ CONTENT_SECURITY_POLICY = (
 """The page loads nothing from other hosts. Swagger UI sets styles on elements."""
 
 
-def skeleton(routes: Sequence[BaseRouteHandler]) -> Document:
+def skeleton(routes: Sequence[BaseRouteHandler], dependencies: Mapping[str, Provide]) -> Document:
     """Make the part of the OpenAPI document that is the same for every publication.
 
     Litestar makes it, from an app that is only described: one that is served would also get
@@ -88,7 +91,9 @@ def skeleton(routes: Sequence[BaseRouteHandler]) -> Document:
         description=DESCRIPTION,
         use_handler_docstrings=True,
     )
-    described = Litestar(list(routes), openapi_config=config, logging_config=None)
+    described = Litestar(
+        list(routes), dependencies=dependencies, openapi_config=config, logging_config=None
+    )
     document = described.openapi_schema.to_schema()
     for path in document["paths"].values():
         for operation in path.values():
@@ -97,25 +102,26 @@ def skeleton(routes: Sequence[BaseRouteHandler]) -> Document:
 
 
 def _complete(operation: Document) -> None:
-    """Say what Litestar cannot know of an operation."""
-    for parameter in operation.get("parameters", []):
+    """Say what Litestar cannot know of an operation, and take back what it gets wrong."""
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
         # "or null" is Python's; a query has no null.
-        kinds = parameter["schema"].pop("oneOf", [])
-        for kind in kinds:
+        for kind in parameter["schema"].pop("oneOf", []):
             if kind != {"type": "null"}:
                 parameter["schema"].update(kind)
     responses = operation["responses"]
-    headers = responses["200"].get("headers", {})
+    # Litestar's own validation errors never leave this server: they become problems, and a path
+    # with a wrong number is a path that is not there.
+    if "application/problem+json" not in responses.get("400", {}).get("content", {}):
+        responses.pop("400", None)
+    # Litestar keeps headers in a set, whose order differs between workers.
+    headers = responses["200"]["headers"] = dict(sorted(responses["200"]["headers"].items()))
     if "ETag" in headers:
-        responses["304"] = {
-            "description": "The answer is the same as the one that `If-None-Match` names.",
-            "headers": headers,
-        }
-        operation.setdefault("parameters", []).append(
+        responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
+        parameters.append(
             {
                 "name": "If-None-Match",
                 "in": "header",
-                "required": False,
                 "description": "Entity tags of answers that the client has, or `*`.",
                 "schema": {"type": "string"},
             }
@@ -139,9 +145,9 @@ async def document_of(
         template: From :func:`skeleton`.
         examples: Per ``operationId``, what reads an example.
     """
-    if publication is None:
-        return template
     document: Document = msgspec.json.decode(msgspec.json.encode(template))
+    if publication is None:
+        return document
     manifest = publication.manifest
     built_at = manifest.built_at.isoformat(sep=" ", timespec="minutes")
     document["info"]["description"] += (

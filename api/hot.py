@@ -100,7 +100,7 @@ class HotPath:
         # What is not acceptable at all was refused by the framework (406).
         coding = choose_coding(accepted, len(reply.body)) or "identity"
         body = await asyncio.to_thread(compress, reply.body, coding)
-        answer = Answer(reply.start["headers"], body, coding)
+        answer = Answer(list(reply.start["headers"]), body, coding)
         if publication is not None:
             publication.answers.keep(key, answer)
         return answer

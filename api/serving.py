@@ -118,9 +118,11 @@ class Serving:
             self._refuse(Refusal(str(error), pointer, marks))
             return
         new = OpenPublication(pointer, manifest, connection)
-        if self.warm:
-            await self.warm(new)
-        self._swap_in(new)
+        try:
+            if self.warm:
+                await self.warm(new)
+        finally:
+            self._swap_in(new)
 
     def _marks(self, pointer: Pointer) -> Marks:
         """What tells whether a refused publication's files were touched since."""

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get
 
 from api import __version__
-from api.answers import HEADERS, etag, reusable
+from api.answers import HEADERS, PUBLISHED, etag, reusable
 from api.opened import OpenPublication
 from api.problems import documented
 from api.serving import Serving
@@ -105,7 +105,7 @@ async def list_publications(serving: Serving) -> Response[list[Manifest]]:
     operation_id="getCurrentPublication",
     summary="The publication that is served",
     tags=["Publications"],
-    response_headers=HEADERS,
+    response_headers=PUBLISHED,
     responses=documented(406, 503),
 )
 async def current_publication(publication: OpenPublication) -> Response[Manifest]:
