@@ -133,12 +133,13 @@ class Store(Archive):
             PublicationNotYet: It was not published so far.
             PlaceUnusable: The folder or the link cannot be written.
         """
+        known = self._known_pointer()
+        if known is not None and known.number == number:
+            raise RollbackPointless(f"Publication {number} is current already.")
+        lost = known is None and shelf.entries(self.folder)
+        old = self.kept(number) if lost else self.manifest(number)
+        verify(self.path(old), old)
         with self._alone():
-            known = self._known_pointer()
-            if known is not None and known.number == number:
-                raise RollbackPointless(f"Publication {number} is current already.")
-            old = self.manifest(number) if known else self.kept(number)
-            verify(self.path(old), old)
             following = self._next_number()
             new = msgspec.structs.replace(
                 old,
