@@ -20,8 +20,8 @@ EventDate = Literal[
 ]
 EVENT_DATES: tuple[EventDate, ...] = get_args(EventDate)
 
-LONGEST_DENSE = 10_000
-"""How many periods a dense answer has at most, about 190 years of weeks: dates reach from year 1
+LONGEST_DENSE = 5_000
+"""How many periods a dense answer has at most, about 95 years of weeks: dates reach from year 1
 to year 9999, and one short request must not ask for a body of many megabytes."""
 
 Count = Annotated[int, Meta(ge=0)] | UnsetType

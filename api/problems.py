@@ -29,6 +29,10 @@ REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 """What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
 
 
+URL_SAFE = "/%:@!$&'()*+,;=?~"
+"""What may stand in a path or a query as it is (RFC 3986 §3.3, §3.4)."""
+
+
 class Problem(msgspec.Struct, kw_only=True):
     """What went wrong (RFC 9457).
 
@@ -121,13 +125,13 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        instance=quote(request.scope["path"]),
+        instance=quote(request.scope["raw_path"], safe=URL_SAFE),
         request_id=given if REQUEST_ID.fullmatch(given) else uuid4().hex,
     )
     log = logger.bind(
         method=request.method,
         path=problem.instance,
-        query=quote(request.scope["query_string"], safe="=&+%"),
+        query=quote(request.scope["query_string"], safe=URL_SAFE),
         status=status,
         request_id=problem.request_id,
     )

@@ -1,0 +1,270 @@
+"""A real server over real publications, and what its answers must be, counted in plain Python."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import httpx
+import pytest
+
+from publication import Build, Column, Draft, Manifest, MartDraft, Source, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# In the order of the answers, which is not that of the funnel.
+EVENT_DATES = (
+    "date_prise_contact",
+    "date_reponse_prospect",
+    "date_appel_booke",
+    "date_appel_propose",
+    "date_relance",
+)
+ROUTES = {
+    "week": "/api/v1/transformation/count_date_by_week",
+    "month": "/api/v1/transformation/count_date_by_month",
+}
+LABELS = {"week": "semaine", "month": "mois"}
+
+Event = tuple[str, date]
+
+
+def label(grain: str, day: date) -> str:
+    year, week, _ = day.isocalendar()
+    return f"{year}-W{week:02}" if grain == "week" else day.isoformat()[:7]
+
+
+def first_day(grain: str, day: date) -> date:
+    return day - timedelta(days=day.weekday()) if grain == "week" else day.replace(day=1)
+
+
+def expected(
+    events: list[Event],
+    grain: str,
+    date_cols: tuple[str, ...] = EVENT_DATES,
+    start: date | None = None,
+    end: date | None = None,
+    dense: bool = False,
+) -> list[dict[str, Any]]:
+    """What the routes answer, counted from the events themselves."""
+    kept = [
+        (event, day)
+        for event, day in events
+        if event in date_cols
+        and (start is None or first_day(grain, day) >= start)
+        and (end is None or first_day(grain, day) <= end)
+    ]
+    counts = Counter((first_day(grain, day), event) for event, day in kept)
+    periods = {first_day(grain, day) for _, day in kept}
+    if dense and (start or periods) and (end or periods):
+        day, last = start or min(periods), end or max(periods)
+        while day <= last:
+            if first_day(grain, day) == day:
+                periods.add(day)
+            day += timedelta(days=1)
+    columns = [event for event in EVENT_DATES if event in date_cols]
+    return [
+        {LABELS[grain]: label(grain, day)} | {event: counts[day, event] for event in columns}
+        for day in sorted(periods)
+    ]
+
+
+def publish(folder: Path, events: list[Event], *, keep: int = 5) -> Manifest:
+    """Publish the weekly and monthly marts of some events, as a dbt run would."""
+    store = Store(folder, keep=keep, keep_for=timedelta(0))
+    staged = store.stage("a-test")
+    marts = []
+    with duckdb.connect(str(staged)) as connection:
+        for grain, name in (("week", "weekly"), ("month", "monthly")):
+            mart = f"lead_event_counts_{name}"
+            types = {f"{grain}_start": "DATE", LABELS[grain]: "VARCHAR"}
+            types |= dict.fromkeys(EVENT_DATES, "BIGINT")
+            spelled = ", ".join(f"{column} {kind}" for column, kind in types.items())
+            connection.execute(f"create table {mart} ({spelled})")
+            days = sorted({first_day(grain, day) for _, day in events})
+            rows = [
+                (day, *row.values()) for day, row in zip(days, expected(events, grain), strict=True)
+            ]
+            if rows:
+                connection.executemany(f"insert into {mart} values (?, ?, ?, ?, ?, ?, ?)", rows)
+            columns = tuple(
+                Column(name=column, type=kind, nullable=False, description=f"The {column}.")
+                for column, kind in types.items()
+            )
+            marts.append(
+                MartDraft(
+                    name=mart,
+                    description=f"Lead events. One row per {grain}.",
+                    grain=(f"{grain}_start",),
+                    scope="open",
+                    columns=columns,
+                    tests=(),
+                )
+            )
+    build = Build(
+        invocation_id="a-test",
+        command="dbt build",
+        project_version="0.1.0",
+        git_commit=None,
+        tests="passed",
+    )
+    source = Source(
+        name="leads",
+        uri="data/lake/leads",
+        table_id="6f6c0c2e-9f1c-4f6e-8a57-8d4b3a1e3a10",
+        version=3,
+        committed_at="2025-01-31T12:00:00Z",
+    )
+    return store.publish(staged, Draft(build=build, sources=(source,), marts=tuple(marts)))
+
+
+def some_events(seed: int, count: int = 400) -> list[Event]:
+    """Events over some years with gaps, with ISO-week edges, and with one that never happens."""
+    chance = random.Random(seed)
+    edges = ["2020-12-28", "2021-01-01", "2021-01-03", "2024-02-29", "2024-12-30", "2026-01-01"]
+    events = [(EVENT_DATES[0], date.fromisoformat(edge)) for edge in edges]
+    for _ in range(count):
+        # Squared, so that weeks are full at one end and empty at the other.
+        day = date(2019, 6, 1) + timedelta(days=int(chance.random() ** 2 * 2500))
+        events.append((chance.choice(EVENT_DATES[:4]), day))
+    return events
+
+
+@dataclass
+class Server:
+    """A running server: where it is, its process, and what it has logged."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client that sends no Accept-Encoding unless told to."""
+        client = httpx.Client(base_url=self.url, timeout=20, **options)
+        del client.headers["accept-encoding"]
+        return client
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 20, what: str = "it") -> Any:
+    """Wait until something is so, and return what the condition returned."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.02)
+    return result
+
+
+@contextmanager
+def running(
+    publications: Path, log_file: Path, command: list[str] | None = None, **variables: str
+) -> Iterator[Server]:
+    """Run a server until the block ends, and see that it ends well."""
+    # Nothing but what the test says: a developer's own settings must not leak in.
+    inherited = {key: value for key, value in os.environ.items() if "LEADMARTS" not in key}
+    environment = {**inherited, "LEADMARTS_PUBLICATIONS": str(publications), **variables}
+    command = command or ["-m", "api", "--port", "0"]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdout=log, stderr=log
+        )
+    try:
+
+        def listening() -> re.Match[str] | None:
+            assert process.poll() is None, log_file.read_text()
+            return re.search(r"istens on (http://[\d.]+:\d+)", log_file.read_text())
+
+        url = until(listening, what="the server")[1]
+        server = Server(url, process, log_file)
+        with server.client() as client:
+            until(lambda: _answers(client), what="the first answer")
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+    assert code == 0 or code == -signal.SIGTERM, log_file.read_text()
+    assert "Traceback" not in server.log()
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health/live").is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def model() -> Callable[..., list[dict[str, Any]]]:
+    return expected
+
+
+@pytest.fixture(scope="session")
+def make_events() -> Callable[..., list[Event]]:
+    return some_events
+
+
+@pytest.fixture(scope="session")
+def make_publication() -> Callable[..., Manifest]:
+    return publish
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., Any]:
+    return until
+
+
+@pytest.fixture
+def run_server(tmp_path: Path) -> Callable[..., Any]:
+    """Runs a server of the test's own, as a context manager, over ``tmp_path/publications``."""
+
+    def run(command: list[str] | None = None, **variables: str) -> Any:
+        return running(tmp_path / "publications", tmp_path / "server.log", command, **variables)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def events() -> list[Event]:
+    """What the shared server serves."""
+    return some_events(seed=1)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> Iterator[Server]:
+    """One server for all tests that only ask."""
+    folder = tmp_path_factory.mktemp("served")
+    publish(folder / "publications", some_events(seed=99))
+    publish(folder / "publications", events)
+    with running(folder / "publications", folder / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(served: Server) -> Iterator[httpx.Client]:
+    with served.client() as client:
+        yield client
+
+
+@pytest.fixture(params=["week", "month"])
+def grain(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def route(grain: str) -> str:
+    return ROUTES[grain]
