@@ -23,10 +23,10 @@ from publication import Store
 store = Store.from_environment()
 deadline = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < deadline:
-    store.rollback(store.current().number)
+    store.rollback(store.current().number - 1)
     time.sleep(1)
 """
-"""Publishes the current content again under the next number, once a second."""
+"""Goes back and forth between two contents, each time under the next number, once a second."""
 
 
 def p99(url: str, seconds: float) -> float:
@@ -54,8 +54,9 @@ def command(rounds: int, seconds: int) -> None:
     """p99 of /health/live while a publication a second is swapped in, against the quiet p99."""
     with tempfile.TemporaryDirectory() as folder:
         workplace = Workplace(Path(folder) / "data")
-        workplace.run("python", "-m", "lake", "demo")
-        workplace.run("dbt", "build")
+        for seed in "12":
+            workplace.run("python", "-m", "lake", "demo", "--seed", seed, "--force")
+            workplace.run("dbt", "build")
         with workplace.server("api.app:create_app", factory=True) as url:
             quiet, busy = [], []
             for _ in range(rounds):
