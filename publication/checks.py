@@ -40,7 +40,7 @@ QUERY_WORDS = frozenset(
 STORAGE_VERSION = "v1.2.0"
 """The oldest DuckDB that has to be able to open a publication."""
 
-_FOREIGN_OBJECTS = """
+_OBJECTS = """
     select 'view', schema_name, view_name from duckdb_views()
     where database_name = current_database() and not internal
     union all
@@ -92,13 +92,12 @@ def check_names(marts: Iterable[MartDraft]) -> None:
         raise DraftRejected("There is no public mart to publish; set access: public on a model.")
 
 
-def check_tables(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDraft]) -> None:
-    """Check that the file holds the marts with their contracted columns, and nothing else.
+def check_objects(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDraft]) -> None:
+    """Check that the file holds the marts as tables, and nothing else but ``meta``.
 
     Raises:
-        DraftRejected: A table is missing, another thing is there (a view, a table of another
-            name), a column differs in name, order or type, or the file is too new to be read
-            by older DuckDB tools.
+        DraftRejected: Something else is there (a view, a table of another name), or the file is
+            too new to be read by older DuckDB tools.
     """
     (tags,) = connection.execute(
         "select tags from duckdb_databases() where database_name = current_database()"
@@ -109,24 +108,27 @@ def check_tables(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDraf
             f"make it with {STORAGE_VERSION}, as the path from Store.stage has it."
         )
     expected = {("table", "main", mart.name) for mart in marts}
-    found = set(connection.execute(_FOREIGN_OBJECTS).fetchall())
+    found = set(connection.execute(_OBJECTS).fetchall())
     for kind, schema, name in sorted(found - expected):
         raise DraftRejected(
             f'The file holds the {kind} "{schema}.{name}", which is no mart; '
             "a publication holds its marts and nothing else."
         )
-    for _, _, name in sorted(expected - found):
-        raise DraftRejected(f'Mart "{name}" is missing from the file.')
-    for mart in marts:
-        _check_columns(connection, mart)
 
 
-def _check_columns(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
+def check_columns(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
+    """Check that a mart is there, with its contracted columns in their order.
+
+    Raises:
+        DraftRejected: It is missing, or a column differs in name, order or type.
+    """
     found = connection.execute(
         "select column_name, data_type from duckdb_columns() where schema_name = 'main' "
         "and database_name = current_database() and table_name = ? order by column_index",
         [mart.name],
     ).fetchall()
+    if not found:
+        raise DraftRejected(f'Mart "{mart.name}" is missing from the file.')
     contracted = [(column.name, duckdb_type(connection, mart, column)) for column in mart.columns]
     if found != contracted:
         raise DraftRejected(
@@ -146,13 +148,12 @@ def duckdb_type(connection: duckdb.DuckDBPyConnection, mart: MartDraft, column: 
         DraftRejected: DuckDB knows no such type.
     """
     try:
-        rows = connection.execute(f"select typeof(cast(null as {column.type}))").fetchall()
+        return str(connection.sqltype(column.type))
     except duckdb.Error as error:
         raise DraftRejected(
             f'Column "{column.name}" of mart "{mart.name}" is contracted as "{column.type}", '
             f"which is no type of DuckDB's; set its data_type."
         ) from error
-    return str(rows[0][0])
 
 
 def check_grain(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:

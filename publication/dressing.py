@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from publication.checks import check_tables, duckdb_type
+from publication.checks import check_columns, duckdb_type
 from publication.connection import first_line
 from publication.errors import DraftRejected
 from publication.sql import identifier, literal
@@ -61,8 +61,8 @@ def dress(path: Path, draft: Draft, built_at: datetime) -> None:
     """
     try:
         with duckdb.connect(path) as connection:
-            check_tables(connection, draft.marts)
             for mart in draft.marts:
+                check_columns(connection, mart)
                 _dress_mart(connection, mart)
             connection.execute(_META)
             _fill_meta(connection, draft, built_at)

@@ -24,13 +24,16 @@ def sync(path: Path) -> None:
 def write(path: Path, data: bytes, mode: int) -> None:
     """Replace a file in one step: whoever opens it reads the old bytes or the new, never a mix.
 
+    One writer at a time per folder: the bytes go to ``.writing`` first, which the next writer
+    replaces if this one crashes.
+
     Args:
         path: The file; it need not exist.
         data: All its new bytes.
         mode: Its permissions, such as ``0o444``.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)  # of a crashed writer
+    temporary = path.with_name(".writing")
+    temporary.unlink(missing_ok=True)
     temporary.write_bytes(data)
     temporary.chmod(mode)
     sync(temporary)
@@ -47,7 +50,7 @@ def link(path: Path, target: Path) -> None:
             or mounted elsewhere.
     """
     folder = path.parent.resolve()
-    temporary = folder / f".{path.name}.tmp"
+    temporary = folder / f".{path.name}.writing"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(os.path.relpath(target.resolve(), folder))
     temporary.replace(folder / path.name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from publication.checks import check_grain, check_tables, counted
+from publication.checks import check_columns, check_grain, check_objects, counted
 from publication.connection import connect, first_line
 from publication.digest import content_digest
 from publication.errors import DraftRejected, PublicationBroken, PublicationError
@@ -35,10 +35,11 @@ def inspect(path: Path, drafts: Iterable[MartDraft]) -> tuple[tuple[Mart, ...], 
         raise DraftRejected(f"{path} has a write-ahead log beside it; somebody still writes it.")
     with connect(path) as connection:
         try:
-            check_tables(connection, drafts)
-            marts = tuple(counted(connection, mart) for mart in drafts)
-            for mart in marts:
+            check_objects(connection, drafts)
+            for mart in drafts:
+                check_columns(connection, mart)
                 check_grain(connection, mart)
+            marts = tuple(counted(connection, mart) for mart in drafts)
             return marts, content_digest(connection, marts)
         except duckdb.Error as error:
             raise DraftRejected(f"{path} cannot be read whole: {first_line(error)}") from error

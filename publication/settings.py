@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 MOST = 1_000_000
-"""More hours or seconds than this are a slip of the hand."""
+"""A setting higher than this is a slip of the hand."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Settings:
 
 
 def _whole_number(text: str, name: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise SettingInvalid(f'{name} is "{text}"; set it to a whole number of at least 1.')
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise SettingInvalid(f'{name} is "{text}"; set it to a whole number from 1 to {MOST:,}.')
     return int(text)
 
 

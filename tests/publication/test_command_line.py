@@ -1,0 +1,116 @@
+"""``python -m publication``: what people see, what machines see, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from publication.__main__ import main
+
+
+def builtins(value):
+    return json.loads(msgspec.json.encode(value))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a command; return its exit code, standard output and standard error."""
+
+    def run(*words):
+        environment = {"LEADMARTS_DATA": str(tmp_path / "data"), "LEADMARTS_PUBLICATIONS": ""}
+        result = CliRunner(env=environment).invoke(main, words, prog_name="publication")
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+def test_with_nothing_published(run):
+    sentence = "Nothing was published yet: run `dbt build` or `make run`.\n"
+    assert run("list") == (0, sentence, "")
+    assert run("list", "--json") == (0, "[]\n", "")
+    assert run("show") == run("verify") == (1, "", f"Error: {sentence}")
+    code, _, error = run("rollback", "1")
+    assert code == 1
+    assert "nothing was published yet; run `dbt build` or `make run`." in error
+
+
+def test_list_show_verify_rollback(run, store, publish):
+    publish(leads=1)
+    publish(leads=2)
+    assert run("rollback", "1") == (0, "Published 3, which holds what 1 held.\n", "")
+    code, text, _ = run("list")
+    lines = text.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines] == ["number", "3", "2", "1"]
+    assert lines[1].split()[-3:] == ["leads", "7", "1"]
+    code, text, _ = run("show")
+    assert code == 0
+    assert text.startswith("Publication 3, the content of 1 again\n")
+    assert "source   leads version 7 of data/lake/leads\n" in text
+    assert ["weekly", "10", "week_start", "open", "1", "passed"] in [
+        line.split() for line in text.splitlines()
+    ]
+    assert "Publication 2\n" in run("show", "2")[1]
+    path = store.path(store.manifest(2))
+    assert run("verify", "2") == (0, f"Publication 2 is whole: {path}\n", "")
+    path.chmod(0o600)
+    code, text, error = run("verify", "2")
+    assert (code, text) == (1, "")
+    assert error == (
+        f"Error: Publication 2 is broken: {path} has mode 0600 and should be read-only (0444).\n"
+    )
+
+
+def test_json_for_machines(run, store, publish):
+    publish()
+    publish(leads=1)
+    shown = json.loads(run("show", "1", "--json")[1])
+    assert shown == builtins(store.manifest(1))
+    assert json.loads(run("list", "--json")[1]) == builtins(store.manifests())
+    assert json.loads(run("verify", "--json")[1]) == {
+        "number": 2,
+        "digest": store.current().digest,
+        "whole": True,
+    }
+    assert json.loads(run("rollback", "1", "--json")[1])["rolled_back_to"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("show", "9"), 1, "Error: There is no publication 9: they go from 1 to 1.\n"),
+        (("rollback", "1"), 1, "Error: Publication 1 is current already.\n"),
+        (("rollback",), 2, "Missing argument 'NUMBER'"),
+        (("show", "x"), 2, "'x' is not a valid integer"),
+    ],
+)
+def test_mistakes(run, publish, words, code, sentence):
+    publish()
+    result = run(*words)
+    assert result[:2] == (code, "")
+    assert sentence in result[2]
+
+
+def test_a_bad_setting(monkeypatch, run):
+    monkeypatch.setenv("LEADMARTS_KEEP_PUBLICATIONS", "none")
+    code, _, error = run("list")
+    assert code == 1
+    assert error.startswith("Error: LEADMARTS_KEEP_PUBLICATIONS")
+
+
+def test_as_a_module(tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-m", "publication", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env={"LEADMARTS_DATA": str(tmp_path)},
+    )
+    assert answer.stdout == "Nothing was published yet: run `dbt build` or `make run`.\n"

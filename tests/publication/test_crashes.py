@@ -1,0 +1,74 @@
+"""A publisher that dies at any step leaves the old publication or the new one, and no half."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from publication import Store
+
+DRIVER = Path(__file__).with_name("die_at_each_step.py")
+SQL = """
+    create table weekly as
+    select date '2024-12-30' as week_start, '2025-W01' as semaine, 77::bigint as leads
+"""
+
+
+def die(tmp_path, publish, draft, action, every):
+    """Return the folders in which a publisher was killed, and the one where it was not."""
+    start = Store(tmp_path / "start" / "publications", tmp_path / "start" / "marts.duckdb")
+    publish(leads=1, into=start)
+    publish(leads=2, into=start)
+    (tmp_path / "draft.json").write_bytes(msgspec.json.encode(draft))
+    (tmp_path / "marts.sql").write_text(SQL)
+    answer = subprocess.run(
+        [sys.executable, DRIVER, tmp_path, action, str(every)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    last, code = answer.stdout.split()
+    assert code == "0", answer.stderr
+    folders = sorted(path for path in tmp_path.iterdir() if path.name.isdecimal())
+    assert folders[-1].name == f"{int(last):03d}"
+    return folders[:-1], folders[-1]
+
+
+def check(folder, publish, files):
+    """Check that a folder is whole, goes on, and return which publication was current."""
+    store = Store(folder / "publications", folder / "marts.duckdb", keep=1, keep_for=timedelta(0))
+    current = store.current()
+    assert current.number in {2, 3}
+    for manifest in store.manifests():
+        store.verify(manifest.number)
+    assert store.link.resolve().exists()
+    following = publish(leads=5, into=store)
+    assert following.number in {current.number + 1, current.number + 2}
+    assert files(store) == {"current.json", following.file, following.file[:-6] + "json"}
+    assert store.link.resolve().name == following.file
+    assert {path.name for path in folder.iterdir()} == {"marts.duckdb", "publications"}
+    return current.number
+
+
+@pytest.mark.parametrize(
+    ("action", "every"),
+    [
+        ("publish", 6),
+        ("rollback", 5),
+        pytest.param("publish", 1, marks=pytest.mark.soak),
+        pytest.param("rollback", 1, marks=pytest.mark.soak),
+    ],
+)
+def test_old_or_new(tmp_path, publish, draft, files, action, every):
+    killed, alive = die(tmp_path, publish, draft, action, every)
+    assert len(killed) * every >= 15  # that many steps there are at least
+    seen = [check(folder, publish, files) for folder in killed]
+    assert seen == sorted(seen), "once the new one is current it stays so"
+    assert set(seen) == {2, 3}, "some died before the step that counts and some after it"
+    assert check(alive, publish, files) == 3
