@@ -25,11 +25,13 @@ class Commands(click.Group):
     """A group whose commands end on one sentence where a person can put something right."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command and turn a ``LakeError`` into one line and exit code 1."""
+        """Run the command; what a person can put right becomes one line and exit code 1."""
         try:
             return super().invoke(ctx)
         except LakeError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise click.ClickException(f"{error}: see to it and try again.") from None
 
 
 @click.group(cls=Commands, context_settings={"max_content_width": 100})

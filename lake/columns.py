@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from lake.cells import text_of
 from lake.errors import InputRejected
-from lake.parse import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,7 +72,7 @@ class Columns:
         Raises:
             InputRejected: A name cannot be a column's.
         """
-        new = [name for name in names if name not in self.types]
+        new = [name for name in dict.fromkeys(names) if name not in self.types]
         for name in new:
             if not name or name in RESERVED:
                 raise InputRejected(

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lake import places, rejects, tables
-from lake.errors import TableBroken, TableBusy
+from lake.errors import TableBusy
 from lake.files import open_file
 from lake.pinned import conform
 from lake.staging import Staging, staging
@@ -18,6 +17,8 @@ from lake.upsert import Upserted, upsert
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from deltalake import DeltaTable
 
     from lake.contracts import TableContract
 
@@ -62,21 +63,20 @@ def load(contract: TableContract, path: Path) -> Loaded:
     folder = places.local_folder(places.table_uri(contract))
     file = open_file(path)
     zone = places.time_zone()
-    for _ in WAITS:
-        schema = _schema(contract, folder)
+    loaded = None
+    while loaded is None:
+        schema = _schema(contract, tables.open_table(folder))
         with staging(file, contract, schema, zone) as staged:
             loaded = _write(contract, folder, path, staged, schema)
-        if loaded:
-            return loaded
-    raise _busy(folder)
+    return loaded
 
 
-def _schema(contract: TableContract, folder: Path) -> pa.Schema:
+def _schema(contract: TableContract, table: DeltaTable | None) -> pa.Schema:
     """Return a table's columns, held to its contract; none where there is no table."""
-    table = tables.open_table(folder)
-    schema = pa.schema(table.schema().to_arrow() if table else [])
-    if table:
-        conform(contract, schema)
+    if table is None:
+        return pa.schema([])
+    schema = pa.schema(table.schema().to_arrow())
+    conform(contract, schema)
     return schema
 
 
@@ -90,25 +90,16 @@ def _write(
         staged for.
     """
     beside = places.rejects_folder(folder)
-    for wait in WAITS:
-        if _schema(contract, folder) != schema:
+    for attempt, wait in enumerate(WAITS, start=1):
+        table = tables.open_table(folder)
+        if _schema(contract, table) != schema:
             return None
         try:
             rejected = rejects.keep(staged, path, beside)
-            upserted = upsert(staged, contract, folder, tables.open_table(folder))
+            upserted = upsert(staged, contract, folder, table)
             return Loaded(upserted, staged.summed, rejected, beside)
-        except CommitFailedError:
+        except TableBusy:
+            if attempt == len(WAITS):
+                raise
             time.sleep(wait)
-        except DeltaError as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise TableBroken(
-                f"The Delta table in {folder} cannot be written: {reason}."
-            ) from error
-    raise _busy(folder)
-
-
-def _busy(folder: Path) -> TableBusy:
-    return TableBusy(
-        f"The Delta table in {folder} is being written by others all the time, and nothing has "
-        "been loaded: load the file again when they are done."
-    )
+    return None

@@ -43,7 +43,8 @@ def keep(staging: Staging, path: Path, folder: Path) -> int:
         How many rows of the file are rejected.
 
     Raises:
-        DeltaError: Another writer's commit came in between; nothing has been written.
+        TableBusy: Another writer's commit came in between; nothing has been written.
+        TableBroken: The rejects cannot be written.
     """
     rejected = staging.count("rejected")
     if not rejected:

@@ -11,9 +11,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.cells import json_of
 from lake.chunks import Rejected
 from lake.columns import LINE, PRESENT, Columns, quoted
-from lake.parse import json_of, parse
+from lake.parse import parse
 from lake.progress import Progress
 from lake.repeats import last_wins, sum_repeats
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from lake.chunks import Chunk, InputFile
     from lake.contracts import TableContract
 
-MEMORY_LIMIT = "1GB"
+MEMORY_LIMIT = "500MB"
+"""Of the temporary database; beyond that it spills to disk."""
+
 REJECTED = pa.schema(
     [
         pa.field("line", pa.int64(), nullable=False),
@@ -120,7 +123,9 @@ class Staging:
             kind = self.columns.types[name]
             arrays[name], misfits = parse(cells, kind, self._zone, key=name in key)
             if name in key:
-                misfits = dict.fromkeys(_blank(arrays[name]), "it is missing") | misfits
+                misfits = (
+                    dict.fromkeys(_blank(arrays[name]), "empty, but every row needs one") | misfits
+                )
             for row, reason in misfits.items():
                 reasons.setdefault(row, []).append(f"{name}: {reason}")
         return arrays, reasons

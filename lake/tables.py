@@ -1,16 +1,17 @@
-"""Delta tables as this room makes and opens them."""
+"""Delta tables as this room makes, opens and writes them."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from lake.errors import TableBroken
+from lake.errors import TableBroken, TableBusy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -22,7 +23,8 @@ PROPERTIES = {CHANGE_DATA_FEED: "true"}
 SNAPPY = WriterProperties(compression="SNAPPY")
 
 AT_ONCE = CommitProperties(max_commit_retries=0)
-"""Commits as the very next version or not at all: what was compared is what is replaced."""
+"""Commits as the very next version or not at all: what was compared is what is replaced, and a
+table that someone else has just made is not appended to unseen."""
 
 
 def open_table(folder: Path) -> DeltaTable | None:
@@ -39,7 +41,10 @@ def open_table(folder: Path) -> DeltaTable | None:
     try:
         return DeltaTable(folder)
     except (DeltaError, OSError) as error:
-        raise TableBroken(f"The Delta table in {folder} cannot be opened: {error}") from error
+        raise TableBroken(
+            f"The Delta table in {folder} cannot be opened ({_reason(error)}): restore it from a "
+            "backup, or remove it and load it anew."
+        ) from error
 
 
 def create(folder: Path, rows: pa.RecordBatchReader) -> None:
@@ -50,19 +55,41 @@ def create(folder: Path, rows: pa.RecordBatchReader) -> None:
         rows: Read once, batch by batch.
 
     Raises:
-        DeltaError: There is a table by now.
+        TableBusy: Someone else has made one meanwhile.
+        TableBroken: It cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_deltalake(folder, rows, mode="error", configuration=PROPERTIES, writer_properties=SNAPPY)
+    with _writing(str(folder), new=True):
+        write_deltalake(
+            folder,
+            rows,
+            mode="error",
+            configuration=PROPERTIES,
+            writer_properties=SNAPPY,
+            commit_properties=AT_ONCE,
+        )
 
 
 def append(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
     """Add rows in the version after the one that is open.
 
+    Args:
+        table: The table; columns it does not have are added, those the rows lack become null.
+        rows: Read once, batch by batch.
+
     Raises:
-        CommitFailedError: Another writer's commit has become that version.
+        TableBusy: Another writer's commit has become that version.
+        TableBroken: It cannot be written.
     """
-    write_deltalake(table, rows, mode="append", writer_properties=SNAPPY, commit_properties=AT_ONCE)
+    with _writing(table.table_uri):
+        write_deltalake(
+            table,
+            rows,
+            mode="append",
+            schema_mode="merge",
+            writer_properties=SNAPPY,
+            commit_properties=AT_ONCE,
+        )
 
 
 def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> None:
@@ -74,28 +101,25 @@ def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> 
         key: The columns that say which row is which.
 
     Raises:
-        CommitFailedError: Another writer's commit has become that version.
+        TableBusy: Another writer's commit has become that version.
+        TableBroken: It cannot be written.
     """
     values = {_quoted(name): f"s.{_quoted(name)}" for name in rows.schema.names}
-    (
-        table.merge(
-            rows,
-            " and ".join(f"t.{_quoted(name)} = s.{_quoted(name)}" for name in key),
-            source_alias="s",
-            target_alias="t",
-            merge_schema=True,
-            writer_properties=SNAPPY,
-            commit_properties=AT_ONCE,
+    with _writing(table.table_uri):
+        (
+            table.merge(
+                rows,
+                " and ".join(f"t.{_quoted(name)} = s.{_quoted(name)}" for name in key),
+                source_alias="s",
+                target_alias="t",
+                merge_schema=True,
+                writer_properties=SNAPPY,
+                commit_properties=AT_ONCE,
+            )
+            .when_matched_update(values)
+            .when_not_matched_insert(values)
+            .execute()
         )
-        .when_matched_update(values)
-        .when_not_matched_insert(values)
-        .execute()
-    )
-
-
-def _quoted(name: str) -> str:
-    """Return a column's name as it stands in delta-rs' SQL, which folds no case in backticks."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
@@ -104,9 +128,45 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
     Args:
         table: The table. Its change data feed is turned on first where it is off.
         rows: Read once, batch by batch.
+
+    Raises:
+        TableBusy: Another writer's commit has become that version.
+        TableBroken: It cannot be written.
     """
-    if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
-        table.alter.set_table_properties(PROPERTIES)
-    write_deltalake(
-        table, rows, mode="overwrite", schema_mode="overwrite", writer_properties=SNAPPY
-    )
+    with _writing(table.table_uri):
+        if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
+            table.alter.set_table_properties(PROPERTIES)
+        write_deltalake(
+            table,
+            rows,
+            mode="overwrite",
+            schema_mode="overwrite",
+            writer_properties=SNAPPY,
+            commit_properties=AT_ONCE,
+        )
+
+
+@contextmanager
+def _writing(uri: str, *, new: bool = False) -> Iterator[None]:
+    """Turn delta-rs' errors into ours."""
+    try:
+        yield
+    except DeltaError as error:
+        taken = new and DeltaTable.is_deltatable(uri)
+        if taken or isinstance(error, CommitFailedError):
+            raise TableBusy(
+                f"Someone else has just written to the Delta table in {uri}, and nothing has been "
+                "written here: try again when they are done."
+            ) from error
+        raise TableBroken(
+            f"The Delta table in {uri} cannot be written ({_reason(error)}): nothing has been."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def _quoted(name: str) -> str:
+    """Return a column's name as it stands in delta-rs' SQL."""
+    return "`" + name.replace("`", "``") + "`"

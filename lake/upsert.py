@@ -51,7 +51,8 @@ def upsert(
         table: The version to compare with, or ``None`` to make the table.
 
     Raises:
-        DeltaError: Another writer's commit came in between; nothing has been written.
+        TableBusy: Another writer's commit came in between; nothing has been written.
+        TableBroken: The table cannot be written.
     """
     total = staging.count("staged")
     if table is None:
@@ -62,7 +63,11 @@ def upsert(
     inserted, updated = _compare(staging, contract, table, has)
     if inserted or updated:
         brought = [field for field in _grown(staging, has) if field.name in staging.columns.types]
-        tables.merge(table, _rows(staging, "changed", pa.schema(brought)), contract.key)
+        rows = _rows(staging, "changed", pa.schema(brought))
+        if updated:
+            tables.merge(table, rows, contract.key)
+        else:  # a merge would write the whole table anew
+            tables.append(table, rows)
     return Upserted(inserted, updated, total - inserted - updated)
 
 

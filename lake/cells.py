@@ -1,0 +1,165 @@
+"""What one cell is as a value of a column's type.
+
+Text is read as ISO 8601 (dates and timestamps), as a number or as a truth value; text that is
+blank, and a number that is NaN, is an empty cell.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from zoneinfo import ZoneInfo
+
+TRUTHS = {
+    **dict.fromkeys(("true", "t", "1", "yes", "y", "oui", "vrai"), True),
+    **dict.fromkeys(("false", "f", "0", "no", "n", "non", "faux"), False),
+}
+"""What files call true and false; a spreadsheet set to French writes VRAI and FAUX."""
+
+
+class NotOneError(ValueError):
+    """Says what a cell is not: "no date …"."""
+
+
+def text_of(value: object) -> str:
+    """Return a value as text: what is text in JSON as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    form = msgspec.to_builtins(value, enc_hook=str)
+    return form if isinstance(form, str) else json_of(form)
+
+
+def json_of(value: object) -> str:
+    """Return a value as JSON; what JSON has no form for becomes text."""
+    return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def converter(target: pa.DataType, zone: ZoneInfo, *, key: bool) -> Callable[[Any], Any]:
+    """Return the function that turns one cell into a value of a column's type.
+
+    Args:
+        target: The column's type.
+        zone: Where a zoned timestamp gets its date from, and what an unzoned one is taken in.
+        key: Whether the column names rows: then only text and whole numbers become text.
+
+    Returns:
+        A function of a cell. It returns ``None`` for an empty one, and raises ``NotOneError``, or
+        what Python and Arrow raise, for one that does not fit.
+    """
+    types = pa.types
+    kinds: list[tuple[Callable[[pa.DataType], bool], Callable[[Any], Any]]] = [
+        (types.is_string, _name if key else text_of),
+        (types.is_date, lambda cell: _date(cell, zone)),
+        (types.is_timestamp, lambda cell: _timestamp(cell, zone, zoned=target.tz is not None)),
+        (types.is_boolean, _truth),
+        (types.is_integer, lambda cell: _integer(cell, target)),
+        (types.is_floating, _number),
+        (types.is_decimal, lambda cell: _decimal(cell, target)),
+        (lambda _: True, lambda cell: _other(cell, target)),
+    ]
+    return next(convert for is_kind, convert in kinds if is_kind(target))
+
+
+def _moment(cell: object, expected: str) -> date | datetime | None:
+    """Read a date or a timestamp; a ``datetime`` is a ``date`` too."""
+    if isinstance(cell, date):
+        return cell
+    if not isinstance(cell, str):
+        raise NotOneError(expected)
+    if not (text := cell.strip()):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise NotOneError(expected) from None
+
+
+def _date(cell: object, zone: ZoneInfo) -> date | None:
+    moment = _moment(cell, "no date (YYYY-MM-DD, or an ISO 8601 timestamp)")
+    if not isinstance(moment, datetime):
+        return moment
+    return (moment.astimezone(zone) if moment.tzinfo else moment).date()
+
+
+def _timestamp(cell: object, zone: ZoneInfo, *, zoned: bool) -> datetime | None:
+    moment = _moment(cell, "no timestamp (ISO 8601)")
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - just below
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    return moment if zoned else moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _name(cell: object) -> str:
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool) or not isinstance(cell, int):
+        raise NotOneError("no text")
+    return str(cell)
+
+
+def _truth(cell: object) -> bool | None:
+    text = text_of(cell).strip().lower()
+    if text and text not in TRUTHS:
+        raise NotOneError("neither true nor false")
+    return TRUTHS.get(text)
+
+
+def _integer(cell: object, target: pa.DataType) -> int | None:
+    number = _exact(cell, "no whole number")
+    if number is None:
+        return None
+    if number != number.to_integral_value():
+        raise NotOneError("no whole number")
+    limit = 2 ** (target.bit_width - 1)
+    if not -limit <= number < limit:
+        raise NotOneError(f"too large for a column of {target}")
+    return int(number)
+
+
+def _number(cell: object) -> float | None:
+    number = _exact(cell, "no number")
+    if number is None:
+        return None
+    value = float(number)
+    if math.isinf(value):
+        raise NotOneError("no finite number")
+    return value
+
+
+def _decimal(cell: object, target: pa.DataType) -> Decimal | None:
+    number = _exact(cell, "no number")
+    return None if number is None else Decimal(pa.scalar(number, target).as_py())
+
+
+def _exact(cell: object, otherwise: str) -> Decimal | None:
+    """Read a finite number without rounding; blank text and NaN are an empty cell."""
+    if isinstance(cell, bool) or not isinstance(cell, (str, int, float, Decimal)):
+        raise NotOneError(otherwise)
+    text = str(cell).strip()
+    if "_" in text:  # Python's own way to write a number, and nobody else's
+        raise NotOneError(otherwise)
+    try:
+        number = Decimal(text or "NaN")
+    except InvalidOperation:
+        raise NotOneError(otherwise) from None
+    if number.is_infinite():
+        raise NotOneError("no finite number")
+    return None if number.is_nan() else number
+
+
+def _other(cell: object, target: pa.DataType) -> object:
+    """Fit a cell to a type that only Parquet and JSON have, such as a list."""
+    if isinstance(cell, str) and pa.types.is_nested(target):
+        cell = msgspec.json.decode(cell)
+    return pa.scalar(cell, target).as_py()
