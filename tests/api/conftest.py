@@ -172,9 +172,16 @@ def until(condition: Callable[[], Any], *, seconds: float = 20, what: str = "it"
 
 @contextmanager
 def running(
-    publications: Path, log_file: Path, command: list[str] | None = None, **variables: str
+    publications: Path,
+    log_file: Path,
+    command: list[str] | None = None,
+    port: int | None = None,
+    **variables: str,
 ) -> Iterator[Server]:
-    """Run a server until the block ends, and see that it ends well."""
+    """Run a server until the block ends, and see that it ends well.
+
+    Without a port the log must say what the server listens on.
+    """
     # Nothing but what the test says: a developer's own settings must not leak in.
     inherited = {key: value for key, value in os.environ.items() if "LEADMARTS" not in key}
     environment = {**inherited, "LEADMARTS_PUBLICATIONS": str(publications), **variables}
@@ -185,11 +192,14 @@ def running(
         )
     try:
 
-        def listening() -> re.Match[str] | None:
+        def listening() -> str | None:
             assert process.poll() is None, log_file.read_text()
-            return re.search(r"istens on (http://[\d.]+:\d+)", log_file.read_text())
+            if port:
+                return f"http://127.0.0.1:{port}"
+            found = re.search(r"listens on (http://[\d.]+:\d+)", log_file.read_text())
+            return found and found[1]
 
-        url = until(listening, what="the server")[1]
+        url = until(listening, what="the server")
         server = Server(url, process, log_file)
         with server.client() as client:
             until(lambda: _answers(client), what="the first answer")
@@ -232,8 +242,9 @@ def wait_until() -> Callable[..., Any]:
 def run_server(tmp_path: Path) -> Callable[..., Any]:
     """Runs a server of the test's own, as a context manager, over ``tmp_path/publications``."""
 
-    def run(command: list[str] | None = None, **variables: str) -> Any:
-        return running(tmp_path / "publications", tmp_path / "server.log", command, **variables)
+    def run(command: list[str] | None = None, port: int | None = None, **variables: str) -> Any:
+        log_file = tmp_path / "server.log"
+        return running(tmp_path / "publications", log_file, command, port, **variables)
 
     return run
 

@@ -1,0 +1,285 @@
+"""Publications that come, go and break under a running server."""
+
+import os
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from publication import Pointer, Store
+
+WEEK = "/api/v1/transformation/count_date_by_week"
+MONTH = "/api/v1/transformation/count_date_by_month"
+ANSWERS = [(WEEK, "week"), (MONTH, "month")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "publications"
+
+
+def number_served(client):
+    return client.get("/health/ready").json().get("publication")
+
+
+def test_none_then_the_first(run_server, folder, make_publication, make_events, model, wait_until):
+    with run_server() as server, server.client() as client:
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/").status_code == 200
+        assert client.get("/docs").status_code == 200
+        assert client.get("/openapi.json").status_code == 200
+        assert client.get("/api/v1/publications").json() == []
+        for path in ("/health/ready", WEEK, MONTH, "/api/v1/publications/current"):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) > 0
+            detail = answer.json()["detail"]
+            assert detail.startswith("There is no publication yet. `dbt build` makes")
+            assert "make run" in detail
+            assert client.head(path).status_code == 503
+        assert "`dbt build` makes one" in server.log()
+
+        events = make_events(3)
+        make_publication(folder, events)
+        wait_until(lambda: number_served(client) == 1)
+        for path, grain in ANSWERS:
+            assert client.get(path).json() == model(events, grain)
+
+
+def test_publications_come_while_clients_ask(
+    run_server, folder, make_publication, make_events, model, wait_until
+):
+    """No request fails, and every answer is whole and of the publication that it names."""
+    contents = {number: make_events(number) for number in range(1, 6)}
+    expected = {
+        (path, number): model(events, grain)
+        for number, events in contents.items()
+        for path, grain in ANSWERS
+    }
+    over = threading.Event()
+    make_publication(folder, contents[1], keep=1)
+
+    with run_server() as server:
+
+        def ask(client_number):
+            """Ask until it is over; return how many answers came and how many were 304."""
+            path = ANSWERS[client_number % 2][0]
+            # Some ask what is always kept, some what is never: both ways through the server.
+            unique = client_number < 2
+            asked = unchanged = latest = 0
+            tags = {}
+            with server.client() as client:
+                while not over.is_set():
+                    query = f"?start=0001-01-{1 + asked % 28:02}" if unique else ""
+                    known = {"If-None-Match": tags[query]} if query in tags else {}
+                    answer = client.get(path + query, headers=known)
+                    asked += 1
+                    number = int(answer.headers["publication"])
+                    assert number >= latest
+                    latest = number
+                    if answer.status_code == 304:
+                        unchanged += 1
+                        assert answer.headers["etag"] == tags[query]
+                    else:
+                        assert answer.status_code == 200
+                        assert answer.json() == expected[path, number]
+                        tags[query] = answer.headers["etag"]
+                    time.sleep(0.003)  # leave a little time for the publisher in this process
+            assert latest == max(contents)
+            return asked, unchanged
+
+        seconds = []
+        with ThreadPoolExecutor(4) as pool, server.client() as client:
+            clients = [pool.submit(ask, number) for number in range(4)]
+            try:
+                for number in range(2, max(contents) + 1):
+                    # Only the newest is kept: files vanish while requests still read them.
+                    make_publication(folder, contents[number], keep=1)
+                    published = time.monotonic()
+                    wait_until(lambda number=number: number_served(client) == number)
+                    seconds.append(time.monotonic() - published)
+            finally:
+                time.sleep(0.2)  # so that every client sees the last one
+                over.set()
+            asked, unchanged = map(sum, zip(*(one.result() for one in clients), strict=True))
+        assert asked > 100
+        assert 0 < unchanged < asked
+        assert sorted(seconds)[len(seconds) // 2] < 2
+
+        # What is not served any more is closed: nothing holds the disk space of removed files.
+        def still_open():
+            links = [os.readlink(link.path) for link in os.scandir(descriptors)]
+            return [link for link in links if ".duckdb" in link]
+
+        descriptors = f"/proc/{server.process.pid}/fd"
+        if os.path.exists(descriptors):  # noqa: PTH110 procfs is Linux's alone
+            wait_until(lambda: all("000005-" in link for link in still_open()))
+        assert "Publication refused" not in server.log()
+
+
+def spoil_file(folder, manifest):
+    path = folder / manifest.file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    replace(path, bytes(content))
+
+
+def spoil_manifest(folder, manifest):
+    replace((folder / manifest.file).with_suffix(".json"), b"{")
+
+
+def lose_file(folder, manifest):
+    (folder / manifest.file).unlink()
+
+
+def lose_manifest(folder, manifest):
+    (folder / manifest.file).with_suffix(".json").unlink()
+
+
+def truncate_file(folder, manifest):
+    replace(folder / manifest.file, b"")
+
+
+def replace(path, content):
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_bad_publications_are_refused_and_the_old_one_served_on(
+    run_server, folder, tmp_path, make_publication, make_events, model, wait_until
+):
+    # Made elsewhere and brought here, so that the server never sees one before it is spoiled.
+    elsewhere = tmp_path / "elsewhere"
+    spoilers = [spoil_file, truncate_file, lose_file, spoil_manifest, lose_manifest]
+
+    def bring(manifest, spoil):
+        folder.mkdir(exist_ok=True)
+        for path in elsewhere.glob(f"{manifest.number:06}-*"):
+            shutil.copy2(path, folder)
+        spoil(folder, manifest)
+        shutil.copy2(elsewhere / "current.json", tmp_path)
+        (tmp_path / "current.json").replace(folder / "current.json")
+
+    good, better = make_events(1), make_events(3)
+    bring(make_publication(elsewhere, good), lambda *_: None)
+    with run_server() as server, server.client() as client:
+        for refusals, spoil in enumerate(spoilers, start=1):
+            bring(make_publication(elsewhere, make_events(2)), spoil)
+            wait_until(lambda n=refusals: server.log().count("Publication refused") == n)
+            ready = client.get("/health/ready")
+            assert ready.status_code == 200
+            assert ready.json()["publication"] == 1
+            assert ready.json()["refused"]
+            assert client.get(WEEK).json() == model(good, "week")
+            assert client.get(WEEK).headers["publication"] == "1"
+        # Long enough for another look: it is said once, not every second.
+        time.sleep(1.5)
+        assert server.log().count("Publication refused") == len(spoilers)
+
+        last = make_publication(elsewhere, better)
+        bring(last, lambda *_: None)
+        wait_until(lambda: number_served(client) == last.number)
+        assert client.get(WEEK).json() == model(better, "week")
+        assert client.get("/health/ready").json()["refused"] is None
+
+
+def test_a_refused_publication_is_taken_once_it_is_repaired(
+    run_server, folder, make_publication, make_events, model, wait_until
+):
+    events = make_events(1)
+    path = folder / make_publication(folder, events).file
+    whole = path.read_bytes()
+    replace(path, whole[:5000])
+    with run_server() as server, server.client() as client:
+        answer = client.get("/health/ready")
+        assert answer.status_code == 503
+        assert "is damaged" in answer.json()["detail"]
+        replace(path, whole)
+        wait_until(lambda: number_served(client) == 1)
+        assert client.get(WEEK).json() == model(events, "week")
+        assert server.log().count("Publication refused") == 1
+
+
+def test_a_publication_without_what_is_served_is_refused(
+    run_server, folder, make_publication, make_events, wait_until
+):
+    make_publication(folder, make_events(1))
+    manifest = Store(folder).current()
+    fewer = msgspec.structs.replace(manifest, marts=manifest.marts[:1])
+    replace((folder / manifest.file).with_suffix(".json"), msgspec.json.encode(fewer))
+    with run_server() as server, server.client() as client:
+        detail = client.get(WEEK).json()["detail"]
+        assert "lacks what this API serves: lead_event_counts_weekly with" in detail
+        assert number_served(client) is None
+
+
+def test_a_broken_pointer_changes_nothing(
+    run_server, folder, make_publication, make_events, model, wait_until
+):
+    events = make_events(1)
+    make_publication(folder, events)
+    pointer = folder / "current.json"
+    whole = pointer.read_bytes()
+    with run_server() as server, server.client() as client:
+        for broken in (b"", whole.replace(b"number", b"nummer")):
+            pointer.write_bytes(broken)
+            wait_until(lambda: client.get("/health/ready").json()["refused"])
+            assert client.get(WEEK).json() == model(events, "week")
+            pointer.write_bytes(whole)
+            wait_until(lambda: not client.get("/health/ready").json()["refused"])
+        elsewhere = msgspec.json.decode(whole, type=Pointer)
+        pointer.write_bytes(
+            msgspec.json.encode(msgspec.structs.replace(elsewhere, file="../x.duckdb"))
+        )
+        wait_until(lambda: client.get("/health/ready").json()["refused"])
+        assert client.get(WEEK).json() == model(events, "week")
+
+
+def test_the_folder_may_vanish(run_server, folder, make_publication, make_events, model, wait_until):
+    events = make_events(1)
+    make_publication(folder, events)
+    with run_server() as server, server.client() as client:
+        assert client.get(WEEK).status_code == 200
+        shutil.rmtree(folder)
+        ready = wait_until(lambda: client.get("/health/ready").json()["refused"])
+        assert "gone" in ready
+        # Also what was not asked before.
+        answer = client.get(MONTH, params={"start": "2000-01-01"})
+        assert answer.json() == model(events, "month")
+        assert client.get("/api/v1/publications/current").json()["number"] == 1
+        assert client.get("/api/v1/publications").status_code == 200
+        again = make_events(2)
+        make_publication(folder, again)
+        wait_until(lambda: client.get(WEEK).json() == model(again, "week"))
+
+
+def test_gone_and_not_yet(run_server, folder, make_publication, make_events, wait_until):
+    for number in (1, 2, 3):
+        make_publication(folder, make_events(number), keep=2)
+    with run_server() as server, server.client() as client:
+        statuses = [client.get(f"/api/v1/publications/{number}").status_code for number in range(6)]
+        assert statuses == [404, 410, 200, 200, 404, 404]
+        assert "gone" in client.get("/api/v1/publications/1").json()["detail"]
+
+
+def test_a_rollback_is_seen_as_a_higher_number(
+    run_server, folder, make_publication, make_events, model, wait_until
+):
+    first = make_events(1)
+    make_publication(folder, first)
+    with run_server() as server, server.client() as client:
+        tag = client.get(WEEK).headers["etag"]
+        make_publication(folder, make_events(2))
+        wait_until(lambda: number_served(client) == 2)
+        assert client.get(WEEK, headers={"If-None-Match": tag}).status_code == 200
+        Store(folder).rollback(1)
+        wait_until(lambda: number_served(client) == 3)
+        assert client.get(WEEK).json() == model(first, "week")
+        # The content is the first one's again, and so is its tag.
+        same = client.get(WEEK, headers={"If-None-Match": tag})
+        assert same.status_code == 304
+        assert same.headers["publication"] == "3"

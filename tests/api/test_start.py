@@ -1,0 +1,105 @@
+"""How the server starts, and how it says that it cannot."""
+
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+WEEK = "/api/v1/transformation/count_date_by_week"
+
+
+def start(tmp_path, *arguments, **variables):
+    """Run a server that is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env={"LEADMARTS_DATA": str(tmp_path), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_it_says_where_it_listens_and_what_to_open(served):
+    assert re.search(rf"listens on {served.url}; open {served.url}/docs\.", served.log())
+    assert "Publication 2 is served now." in served.log()
+
+
+def test_requests_are_not_logged(served, client):
+    before = served.log()
+    for _ in range(3):
+        client.get(WEEK)
+    assert served.log() == before
+
+
+def test_a_port_in_use_is_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = start(tmp_path, "api", "--port", str(port))
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert f"port {port} of 127.0.0.1" in ended.stderr
+    assert "--port" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"LEADMARTS_ENV": "production"}, "LEADMARTS_CORS_ORIGINS must name the origins"),
+        (
+            {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example,*"},
+            "LEADMARTS_CORS_ORIGINS must name the origins",
+        ),
+        ({"LEADMARTS_ENV": "staging"}, 'LEADMARTS_ENV is "staging"; set it to development or'),
+        (
+            {"LEADMARTS_CORS_ORIGINS": "https://a.example/"},
+            'LEADMARTS_CORS_ORIGINS holds "https://a.example/", which is no origin',
+        ),
+        ({"LEADMARTS_KEEP_PUBLICATIONS": "none"}, "LEADMARTS_KEEP_PUBLICATIONS"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["api", "--port", "0"], ["uvicorn", "--factory", "api.app:create_app", "--port=0"]]
+)
+def test_a_wrong_setting_is_one_sentence(tmp_path, command, variables, told):
+    ended = start(tmp_path, *command, **variables)
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.strip().count("\n") == 0
+
+
+def test_several_workers(run_server, make_publication, make_events, model, tmp_path):
+    events = make_events(1)
+    make_publication(tmp_path / "publications", events)
+    with (
+        run_server(["-m", "api", "--port", "0", "--workers", "2"]) as server,
+        server.client() as client,
+    ):
+        assert client.get(WEEK).json() == model(events, "week")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["-m", "granian", "--factory", "--interface", "asgi", "--host", "127.0.0.1"],
+        ["-m", "uvicorn", "--factory", "--host", "127.0.0.1"],
+    ],
+    ids=["granian", "uvicorn"],
+)
+def test_any_server_takes_the_factory(
+    run_server, command, make_publication, make_events, model, tmp_path
+):
+    events = make_events(1)
+    make_publication(tmp_path / "publications", events)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [*command, "--port", str(port), "api.app:create_app"]
+    with run_server(command, port) as server, server.client() as client:
+        assert client.get(WEEK).json() == model(events, "week")
+        assert client.head(WEEK, headers={"If-None-Match": "*"}).status_code == 304
+        assert client.get("/no%2Fwhere").json()["instance"] == "/no%2Fwhere"
+        assert WEEK not in server.log()
+        assert server.log().count("Publication 1 is served now.") == 1
