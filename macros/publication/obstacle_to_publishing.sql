@@ -39,11 +39,11 @@
     {%- elif bad -%}
         {%- do return(
             bad | length ~ ' of ' ~ results | length ~ ' nodes did not succeed: '
-            ~ bad[:5] | join(', ') ~ (', …' if bad | length > 5 else '') ~ '.'
+            ~ (bad | sort)[:5] | join(', ') ~ (', …' if bad | length > 5 else '') ~ '.'
         ) -%}
     {%- elif missing -%}
         {%- do return(
-            'the run left out ' ~ missing[:5] | join(', ')
+            'the run left out ' ~ (missing | sort)[:5] | join(', ')
             ~ (', …' if missing | length > 5 else '')
             ~ '; a whole `dbt run` or `dbt build` publishes.'
         ) -%}

@@ -1,0 +1,247 @@
+"""Which dbt commands publish, and what: the real macros and plugin in a project of four models."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from publication import Store, connect
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("LEADMARTS_")},
+    "REPOSITORY": str(REPOSITORY),
+    "PYTHONPATH": str(REPOSITORY),
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+}
+PUBLISHED = re.compile(r"Published (\d+) \((\d{6}-[0-9a-f]{8})\): (.*)\n")
+WHOLE = "a whole `dbt run` or `dbt build` does."
+
+# The commands after a first `dbt build`, and what each has to say. They run in this order in one
+# project. What publishes nothing has to leave current.json as it is, byte by byte.
+PUBLISHING = {
+    "run": (0, "2 marts, tests not run."),
+    "build --full-refresh": (0, "2 marts, tests passed."),
+    "build --vars {odd:\xa0[1]}": (0, "2 marts, tests warned."),
+    "run --target in_memory": (0, "2 marts, tests not run."),
+}
+SILENT = {
+    "build --empty": (0, f"a run with --empty does not publish; {WHOLE}"),
+    "run --sample 1\xa0day": (0, f"a run with --sample does not publish; {WHOLE}"),
+    "build -s weeks": (0, f"a run with --select does not publish; {WHOLE}"),
+    "build --select *": (0, f"a run with --select does not publish; {WHOLE}"),
+    "run --exclude weeks": (0, f"a run with --exclude does not publish; {WHOLE}"),
+    "build --resource-type model": (0, f"a run with --resource-type does not publish; {WHOLE}"),
+    "test": (0, f"`dbt test` does not publish; {WHOLE}"),
+    "compile": (0, f"`dbt compile` does not publish; {WHOLE}"),
+    "docs generate": (0, f"`dbt docs generate` does not publish; {WHOLE}"),
+    "build --vars {few:\xa0[1]}": (1, "1 of 8 nodes did not succeed: test few_leads (fail)."),
+    "retry": (1, f"`dbt retry` does not publish; {WHOLE}"),
+    "run --vars {leads:\xa0other}": (
+        1,
+        "2 of 4 nodes did not succeed: model months (error), model weeks (error).",
+    ),
+    "retry --vars {leads:\xa0leads}": (0, f"`dbt retry` does not publish; {WHOLE}"),
+    "build --vars {grain:\xa0[]}": (
+        1,
+        'Mart "months" does not name its grain; add config.meta.grain to its YAML.',
+    ),
+    "run --vars {grain:\xa0[mois]}": (1, 'The grain of mart "months" names "mois", which'),
+    "run --vars {grain:\xa0mois}": (1, "What dbt says of the run is not as it should be"),
+    "run --target wrong": (2, 'LEADMARTS_KEEP_PUBLICATIONS (or keep) is "many"'),
+}
+
+
+def dbt(project, *words):
+    return subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *words],
+        cwd=project,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The project after a first build, and what that said."""
+    project = tmp_path_factory.mktemp("dbt") / "project"
+    shutil.copytree(HERE / "project", project)
+    build = dbt(project, "build")
+    assert build.returncode == 0, build.stdout
+    return project, build.stdout
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    """A built project of the test's own."""
+    shutil.copytree(built[0], tmp_path / "project", symlinks=True)
+    return tmp_path / "project"
+
+
+@pytest.fixture(scope="module")
+def outcomes(built, tmp_path_factory):
+    """Each command's exit code and output, and current.json before and after it."""
+    project = tmp_path_factory.mktemp("dbt") / "project"
+    shutil.copytree(built[0], project, symlinks=True)
+    commands = [*SILENT, *PUBLISHING]
+    answer = subprocess.run(
+        [sys.executable, HERE / "run_dbt_commands.py"],
+        cwd=project,
+        env=ENVIRONMENT,
+        input=json.dumps([[w.replace("\xa0", " ") for w in c.split(" ")] for c in commands]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before = (built[0] / "data/publications/current.json").read_text()
+    outcomes = {}
+    for command, (code, output, after) in zip(commands, json.loads(answer.stdout), strict=True):
+        outcomes[command] = (code, output, before, after)
+        before = after
+    return outcomes
+
+
+@pytest.mark.parametrize("command", SILENT)
+def test_what_publishes_nothing_says_why(outcomes, command):
+    code, output, before, after = outcomes[command]
+    expected, sentence = SILENT[command]
+    assert code == expected, output
+    assert after == before
+    assert not PUBLISHED.search(output)
+    assert sentence in output
+    if expected < 2:
+        assert len(re.findall(r"Published nothing: ", output)) == 1, output
+
+
+@pytest.mark.parametrize("command", PUBLISHING)
+def test_what_publishes_says_what(outcomes, command):
+    code, output, before, after = outcomes[command]
+    expected, sentence = PUBLISHING[command]
+    assert code == expected, output
+    number, stem, what = PUBLISHED.search(output).groups()
+    pointer = json.loads(after)
+    assert what == sentence
+    assert (pointer["number"], pointer["file"]) == (int(number), f"{stem}.duckdb")
+    assert pointer["number"] == json.loads(before)["number"] + 1
+    assert pointer["digest"] == json.loads(before)["digest"]
+
+
+def test_the_manifest_of_a_build(built):
+    project, output = built
+    manifest = Store(project / "data" / "publications").current()
+    assert PUBLISHED.search(output).groups() == (
+        "1", manifest.file.removesuffix(".duckdb"), "2 marts, tests passed."
+    )  # fmt: skip
+    assert manifest.build.command == "dbt build"
+    assert manifest.build.project_version == "1.2.3"
+    assert manifest.build.git_commit is None
+    assert manifest.build.invocation_id in (project / "logs" / "dbt.log").read_text()
+    (source,) = manifest.sources
+    assert (source.name, source.uri, source.table_id, source.version) == (
+        "leads", "data/lake/leads", "4f2a", 7
+    )  # fmt: skip
+    assert source.committed_at.isoformat() == "2025-12-31T23:30:00+00:00"
+    months, weeks = manifest.marts
+    assert (weeks.name, weeks.grain, weeks.scope, weeks.rows) == (
+        "weeks", ("week_start",), "open", 3
+    )  # fmt: skip
+    assert weeks.description == 'It\'s the "weeks": one row per ISO week.'
+    assert [(c.name, c.type, c.nullable, c.description) for c in weeks.columns] == [
+        ("week_start", "DATE", False, "L'ISO week's Monday; {{ no template."),
+        ("leads", "BIGINT", True, ""),
+    ]
+    assert [(test.name, test.status) for test in weeks.tests] == [
+        ("unique_weeks_week_start", "passed")
+    ]
+    assert months.scope is None
+    assert [(test.name, test.status) for test in months.tests] == [
+        ("few_leads", "passed"), ("months_are_summed", "passed"), ("odd_leads", "passed")
+    ]  # fmt: skip
+
+
+def test_the_file_of_a_build(built):
+    project, _ = built
+    with connect(project / "data" / "marts.duckdb") as connection:
+        assert connection.execute("select week_start::varchar, leads from weeks").fetchall() == [
+            ("2024-12-30", 21), ("2025-01-06", 70), ("2025-01-13", 99)
+        ]  # fmt: skip
+        assert connection.execute(
+            "select comment from duckdb_columns() where table_name = 'weeks'"
+        ).fetchall() == [("L'ISO week's Monday; {{ no template.",), ("",)]
+    Store(project / "data" / "publications").verify(1)
+    assert list((project / "data" / "publications" / ".staging").iterdir()) == []
+
+
+def test_a_commit_is_named(project):
+    (project / ".gitignore").write_text("*\n")
+    git = ["git", "-C", project, "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    head = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert dbt(project, "run").returncode == 0
+    assert Store(project / "data" / "publications").current().build.git_commit == head
+
+
+def test_a_default_selector_is_no_whole_run(project):
+    (project / "selectors.yml").write_text(
+        "selectors: [{name: some, default: true, definition: {method: fqn, value: weeks}}]"
+    )
+    run = dbt(project, "run")
+    assert run.returncode == 0
+    assert (
+        "Published nothing: the run left out days, months, versions; "
+        "a whole `dbt run` or `dbt build` publishes."
+    ) in run.stdout
+    assert Store(project / "data" / "publications").pointer().number == 1
+
+
+def test_two_builds_at_once_take_turns(project):
+    runs = [
+        subprocess.Popen(
+            [Path(sys.executable).with_name("dbt"), "run", "--target-path", f"target{number}"],
+            cwd=project,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    for run in runs:
+        output, _ = run.communicate()
+        assert run.returncode == 0, output
+    store = Store(project / "data" / "publications")
+    assert [manifest.number for manifest in store.manifests()] == [3, 2, 1]
+
+
+def test_a_warehouse_that_is_not_let_go_is_a_sentence(project):
+    holder = subprocess.Popen(
+        [sys.executable, HERE / "hold_the_warehouse.py", "data/warehouse.duckdb", "politely"],
+        cwd=project,
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        run = dbt(project, "run", "--target", "impatient")
+    finally:
+        holder.communicate("")
+    assert run.returncode != 0
+    assert (
+        "data/warehouse.duckdb is being built in by another dbt command "
+        f"(process {holder.pid}); run this one again when that one has ended.\n"
+    ) in run.stdout
+    assert "Traceback" not in run.stdout + run.stderr
