@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from api.opened import OpenPublication
     from api.serving import Serving
 
-WARMED = 64
+WARMED = 32
 """How many of the latest answers a new publication has ready before it is swapped in."""
 
 

@@ -64,7 +64,7 @@ def _readable(record: Record) -> str:
 def _write_json(message: Message) -> None:
     record = message.record
     line = {
-        "time": record["time"],
+        "time": record["time"].isoformat(),
         "level": record["level"].name,
         "message": record["message"],
         "process": record["process"].id,

@@ -1,0 +1,55 @@
+"""The shelf of kept answers is bounded, whatever is put on it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.answers import Answer, Answers
+
+HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"x"')]
+
+keys = st.integers(0, 30).map(lambda number: (f"/{number}", b"", None, b"o" * number))
+
+
+def answer(length):
+    return Answer(HEADERS, b"x" * length, "identity")
+
+
+@given(st.lists(st.tuples(st.booleans(), keys, st.integers(0, 3000)), max_size=60))
+def test_it_is_bounded_and_the_latest_stay(steps):
+    entries, size = 5, 16_000
+    answers = Answers(entries, size)
+    kept: dict[object, Answer] = {}  # least recently used first
+    for keep, key, length in steps:
+        if keep:
+            new = answer(length)
+            answers.keep(key, new)
+            if answers.get(key) is new:
+                kept.pop(key, None)
+                kept[key] = new
+        elif (found := answers.get(key)) is not None:
+            assert found is kept.pop(key)
+            kept[key] = found
+        else:
+            kept.pop(key, None)
+        recent = answers.recent(100)
+        assert recent == list(reversed(kept))[: len(recent)]
+        assert len(recent) <= entries
+        assert sum(len(key[0] + str(key[3])) for key in recent) < size
+        assert sum(kept[key].size for key in recent) <= size
+
+
+def test_a_huge_answer_pushes_nothing_out():
+    answers = Answers(entries=10, size=16_000)
+    small, huge = ("/small", b"", None, None), ("/huge", b"", None, None)
+    answers.keep(small, answer(100))
+    answers.keep(huge, answer(15_000))
+    assert answers.recent(10) == [small]
+
+
+def test_replacing_an_answer_frees_its_room():
+    answers = Answers(entries=10, size=32_000)
+    key, other = ("/", b"", None, None), ("/other", b"", None, None)
+    answers.keep(other, answer(10))
+    for _ in range(100):
+        answers.keep(key, answer(2500))
+    assert answers.get(other) is not None

@@ -1,0 +1,145 @@
+"""The OpenAPI document, and the page that shows it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+CHROMIUM = Path("/usr/bin/chromium")
+WEEK = "/api/v1/transformation/count_date_by_week"
+
+
+@pytest.fixture(scope="module")
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+def operations(document):
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_it_is_valid_openapi_31(document):
+    assert document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_json_and_yaml_say_the_same(client, document):
+    answer = client.get("/openapi.yaml")
+    assert answer.headers["content-type"] == "application/yaml"
+    assert yaml.safe_load(answer.text) == document
+    assert "&id" not in answer.text
+
+
+def test_every_path_is_there(document):
+    assert set(document["paths"]) == {
+        "/",
+        "/openapi.json",
+        "/openapi.yaml",
+        "/health/live",
+        "/health/ready",
+        "/api/v1/publications",
+        "/api/v1/publications/current",
+        "/api/v1/publications/{number}",
+        WEEK,
+        "/api/v1/transformation/count_date_by_month",
+    }
+
+
+def test_everything_is_described(document):
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    for path, _, operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"], path
+        for parameter in operation["parameters"]:
+            if parameter["in"] != "path":
+                assert parameter["description"], parameter
+                assert parameter["schema"]["type"]
+        for status, response in operation["responses"].items():
+            assert response["description"], (path, status)
+            for header in response.get("headers", {}).values():
+                assert header["description"], path
+                assert header["schema"]
+            if int(status) >= 400:
+                assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_what_is_answered_is_described(client, document):
+    """Each status and header that a route was seen to answer is in the document."""
+    described = document["paths"][WEEK]["get"]["responses"]
+    for query, headers in (
+        ("", {}),
+        ("", {"If-None-Match": "*"}),
+        ("?start=x", {}),
+        ("", {"Accept-Encoding": "identity;q=0"}),
+    ):
+        answer = client.get(WEEK + query, headers=headers)
+        response = described[str(answer.status_code)]
+        general = {"date", "content-type", "content-length"}
+        if answer.is_error:
+            general.add("cache-control")
+        assert set(answer.headers) - general == {
+            name.lower() for name in response.get("headers", {})
+        }
+    names = [parameter["name"] for parameter in document["paths"][WEEK]["get"]["parameters"]]
+    assert names == ["date_cols", "start", "end", "dense", "If-None-Match"]
+    assert set(described) == {"200", "304", "400", "406", "500", "503"}
+
+
+def test_it_is_made_for_the_publication(client, document, model, events):
+    assert "publication 2" in document["info"]["description"]
+    content = document["paths"][WEEK]["get"]["responses"]["200"]["content"]["application/json"]
+    assert content["example"] == model(events, "week")[-2:]
+    properties = document["components"]["schemas"]["WeekCounts"]["properties"]
+    assert properties["date_relance"]["description"] == "The date_relance."
+
+
+def test_the_page_is_served_with_its_policy(client):
+    for path in ("/docs", "/api/docs"):
+        answer = client.get(path)
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "http" not in answer.text
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser: there is no {CHROMIUM}")
+@pytest.mark.parametrize("path", ["/docs", "/api/docs/"])
+def test_the_page_in_a_browser(served, path):
+    from playwright.sync_api import sync_playwright
+
+    asked, told = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                # Whatever is not this machine does not exist.
+                "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+            ],
+        )
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: told.append(message.text))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.goto(served.url + path)
+        for name in ("countDatesByWeek", "countDatesByMonth", "getReadiness"):
+            page.locator(f"[id$='-{name}']").wait_for()
+        week = page.locator("[id$='-countDatesByWeek']")
+        week.locator(".opblock-summary-control").click()
+        week.get_by_role("button", name="Try it out").click()
+        week.get_by_role("button", name="Execute").click()
+        answer = week.locator(".live-responses-table .highlight-code").first
+        answer.wait_for()
+        assert "semaine" in answer.inner_text()
+        title = page.title()
+        browser.close()
+    assert title == "Lead Analytics API"
+    assert told == []
+    elsewhere = [url for url in asked if not url.startswith((served.url + "/", "data:"))]
+    assert elsewhere == []
