@@ -133,7 +133,7 @@ def _number(cell: object) -> float | None:
         return None
     value = float(number)
     if math.isinf(value):
-        raise NotOneError("no finite number")
+        raise NotOneError("too large for a floating-point number")
     return value
 
 
@@ -154,7 +154,7 @@ def _exact(cell: object, otherwise: str) -> Decimal | None:
     except InvalidOperation:
         raise NotOneError(otherwise) from None
     if number.is_infinite():
-        raise NotOneError("no finite number")
+        raise NotOneError(otherwise)
     return None if number.is_nan() else number
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lake.cells import text_of
 from lake.errors import InputRejected
+from lake.parse import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,8 +101,9 @@ class Columns:
         """Return a column's cells as they are to be parsed, and learn from them."""
         if name not in self._kinds:
             return cells
-        self._kinds[name].update(map(_kind, cells))
-        return [None if cell is None else text_of(cell) for cell in cells]
+        values = values_of(cells) if isinstance(cells, pa.Array) else cells
+        self._kinds[name].update(map(_kind, values))
+        return [None if value is None else text_of(value) for value in values]
 
     def inferred(self) -> dict[str, pa.DataType]:
         """Return the types of the columns whose values decide, now that all have been seen.

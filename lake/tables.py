@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 
 from lake.errors import TableBroken, TableBusy
 
@@ -59,7 +59,7 @@ def create(folder: Path, rows: pa.RecordBatchReader) -> None:
         TableBroken: It cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _writing(str(folder), new=True):
+    with _writing(str(folder)):
         write_deltalake(
             folder,
             rows,
@@ -81,7 +81,7 @@ def append(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
         TableBusy: Another writer's commit has become that version.
         TableBroken: It cannot be written.
     """
-    with _writing(table.table_uri):
+    with _writing(table.table_uri, table.version()):
         write_deltalake(
             table,
             rows,
@@ -105,7 +105,7 @@ def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> 
         TableBroken: It cannot be written.
     """
     values = {_quoted(name): f"s.{_quoted(name)}" for name in rows.schema.names}
-    with _writing(table.table_uri):
+    with _writing(table.table_uri, table.version()):
         (
             table.merge(
                 rows,
@@ -133,9 +133,10 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
         TableBusy: Another writer's commit has become that version.
         TableBroken: It cannot be written.
     """
-    with _writing(table.table_uri):
-        if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
+    if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
+        with _writing(table.table_uri, table.version()):
             table.alter.set_table_properties(PROPERTIES)
+    with _writing(table.table_uri, table.version()):
         write_deltalake(
             table,
             rows,
@@ -147,13 +148,18 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
 
 
 @contextmanager
-def _writing(uri: str, *, new: bool = False) -> Iterator[None]:
-    """Turn delta-rs' errors into ours."""
+def _writing(uri: str, expected: int = -1) -> Iterator[None]:
+    """Turn delta-rs' errors into ours.
+
+    Args:
+        uri: Where the table is.
+        expected: The table's version before writing, -1 if there is none. A newer one afterwards
+            means that someone else was faster; delta-rs' error alone does not tell.
+    """
     try:
         yield
     except DeltaError as error:
-        taken = new and DeltaTable.is_deltatable(uri)
-        if taken or isinstance(error, CommitFailedError):
+        if DeltaTable.is_deltatable(uri) and DeltaTable(uri).version() > expected:
             raise TableBusy(
                 f"Someone else has just written to the Delta table in {uri}, and nothing has been "
                 "written here: try again when they are done."

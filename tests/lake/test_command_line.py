@@ -1,0 +1,88 @@
+"""The command line as people and scripts run it: in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_help_reads_well(lake):
+    for command in ([], ["demo"], ["load"]):
+        shown = lake.run(*command, "--help")
+        assert shown.returncode == 0
+        assert "Usage: python -m lake" in shown.stdout
+
+
+def test_a_demo_of_the_asked_size_and_only_once(lake):
+    made = lake.run("demo", "--leads", "300", "--days", "40", "--end", "2024-03-01")
+    assert made.returncode == 0, made.stderr
+    assert "leads: 300 rows up to 2024-03-01 in" in made.stdout
+    assert made.stderr == ""
+    rows = lake.rows()
+    assert len(rows) == 300
+
+    again = lake.run("demo")
+    assert again.returncode == 1
+    assert again.stdout == ""
+    assert again.stderr.startswith("Error: There is a Delta table in ")
+    assert again.stderr.count("\n") == 1
+    assert lake.versions() == {"leads": 0, "marketing_conversions": 0}
+
+    forced = lake.run("demo", "--force", "--leads", "300", "--days", "40", "--end", "2024-03-01")
+    assert forced.returncode == 0, forced.stderr
+    assert lake.versions() == {"leads": 1, "marketing_conversions": 1}
+    assert lake.rows() == rows
+
+
+def test_loading_says_what_it_did(lake):
+    file = lake.file("leads.csv", "id,date_relance\na,2024-01-01\nb,no\n")
+    loaded = lake.run("load", "leads", file)
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout == (
+        "leads: 1 inserted, 0 updated, 0 unchanged, 1 rejected; "
+        f"see {lake.folder('leads_rejects')}\n"
+    )
+    assert lake.run("load", "leads", file).stdout.startswith(
+        "leads: 0 inserted, 0 updated, 1 unchanged, 1 rejected"
+    )
+    file = lake.file(
+        "m.csv",
+        "product,campaign_type,campaign,channel,date,conversions\n"
+        "p,t,c,tv,2024-01-01,1.5\np,t,c,tv,2024-01-01,2\n",
+    )
+    assert lake.run("load", "marketing", file).stdout == (
+        "marketing: 1 inserted, 0 updated, 0 unchanged, 0 rejected; "
+        "1 added to others with the same key\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["load", "leads", "nowhere.csv"], 2, "'nowhere.csv' does not exist"),
+        (["load", "sales", "README.md"], 2, "'sales' is not one of"),
+        (["load", "leads", "README.md"], 1, "README.md is of no kind that can be loaded"),
+        (["demo", "--end", "yesterday"], 2, "'yesterday' does not match"),
+        (["demo", "--leads", "-1"], 2, "-1 is not in the range"),
+        (["compact"], 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_a_sentence(lake, arguments, code, sentence):
+    ended = lake.run(*arguments)
+    assert ended.returncode == code
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(lake):
+    lake.file("occupied", "a file")
+    ended = lake.run("demo", LEADMARTS_DATA=str(lake.data / "occupied"))
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "occupied" in ended.stderr
+
+
+def test_progress_is_plain_lines_when_nobody_watches(lake):
+    made = lake.run("demo", "--leads", "3000000", "--days", "40", "--end", "2024-03-01")
+    assert made.returncode == 0, made.stderr
+    assert "\x1b" not in made.stderr
+    assert made.stderr.startswith("leads: writing, ")

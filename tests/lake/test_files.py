@@ -1,0 +1,269 @@
+"""Every kind of input file: what is taken, what is rejected, and on which line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from lake.chunks import ROWS
+from lake.errors import ContractBroken, InputRejected, PlaceInvalid
+from lake.files import open_file
+
+
+def parquet(table):
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def test_dates_timestamps_and_zones(lake):
+    lake.load(
+        "leads.csv",
+        "id,date_prise_contact,date_reponse_prospect,date_appel_propose,date_appel_booke,date_relance\n"
+        "a,2018-01-29,2018-01-29 11:26:57,2018-01-29T23:30:00Z,2018-07-29T22:30:00+00:00,\n"
+        "b, 2024-02-29 ,2018-01-29T23:59:59.999999,2018-01-29T02:00:00+09:00,"
+        "2018-01-29T23:00:00+01:00,  \n",
+    )
+    assert lake.by_id() == {
+        "a": {
+            "date_prise_contact": date(2018, 1, 29),
+            "date_reponse_prospect": date(2018, 1, 29),
+            "date_appel_propose": date(2018, 1, 30),
+            "date_appel_booke": date(2018, 7, 30),
+        },
+        "b": {
+            "date_prise_contact": date(2024, 2, 29),
+            "date_reponse_prospect": date(2018, 1, 29),
+            "date_appel_propose": date(2018, 1, 28),
+            "date_appel_booke": date(2018, 1, 29),
+        },
+    }
+
+
+def test_the_time_zone_can_be_set(lake, monkeypatch):
+    monkeypatch.setenv("LEADMARTS_TIMEZONE", "America/New_York")
+    lake.load("leads.csv", "id,date_relance\na,2018-01-29T02:00:00Z\nb,2018-01-29T02:00:00\n")
+    assert [row["date_relance"] for row in lake.rows()] == [date(2018, 1, 28), date(2018, 1, 29)]
+    monkeypatch.setenv("LEADMARTS_TIMEZONE", "Europe/Atlantis")
+    with pytest.raises(PlaceInvalid, match="'Europe/Atlantis', which is no time zone"):
+        lake.load("leads.csv", "id\na\n")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("last", ["", "newline"])
+def test_csv_lines_are_exact(lake, newline, mark, last):
+    lines = [
+        "id,date_relance,note",
+        'a,2024-01-01,"two',
+        'lines"',
+        "",
+        "b,31/12/2024,",
+        "c,2024-01-01",
+        "c,2024-01-01,x,y",
+        ",2024-01-01,x",
+        'd"x,2024-01-01,a quote within a bare cell is text',
+        '"e"x,2024-01-01,',
+        'f,2024-01-01,"""quoted"", with, commas',
+        "",
+        'and a blank line"',
+        "g,2024-02-30,x",
+    ]
+    content = mark + newline.join(lines) + (newline if last else "")
+    assert lake.counts("leads.csv", content) == (3, 0, 0, 6)
+    assert lake.rejected() == [
+        (5, "date_relance: '31/12/2024' is no date (YYYY-MM-DD, or an ISO 8601 timestamp)"),
+        (6, "2 cells where the header has 3"),
+        (7, "4 cells where the header has 3"),
+        (8, "id: empty, but every row needs one"),
+        (10, """its quotes cannot be read: ',' expected after '"'"""),
+        (14, "date_relance: '2024-02-30' is no date (YYYY-MM-DD, or an ISO 8601 timestamp)"),
+    ]
+    notes = {key: lead["note"] for key, lead in lake.by_id().items()}
+    assert notes == {
+        "a": f"two{newline}lines",
+        'd"x': "a quote within a bare cell is text",
+        "f": f'"quoted", with, commas{newline}{newline}and a blank line',
+    }
+    raw = [json.loads(row["row"]) for row in lake.rows("leads_rejects")]
+    assert raw[0] == {"id": "b", "date_relance": "31/12/2024", "note": None}
+    assert raw[2] == ["c", "2024-01-01", "x", "y"]
+    assert raw[4].startswith('"e"x,2024-01-01,')
+
+
+def test_lines_are_exact_beyond_one_chunk(lake):
+    bad = {3, ROWS - 1, ROWS, ROWS + 1, ROWS + 2, 2 * ROWS + 1}
+    rows = [f"{line},{'never' if line in bad else '2024-01-01'}" for line in range(2, 2 * ROWS + 3)]
+    assert lake.counts("leads.csv", "\n".join(["id,date_relance", *rows]))[0] == len(rows) - len(
+        bad
+    )
+    assert {line for line, _ in lake.rejected()} == bad
+    assert all(
+        int(json.loads(row["row"])["id"]) == row["line"] for row in lake.rows("leads_rejects")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("leads.csv", "", "is empty: its first line must name the columns"),
+        ("leads.csv", "\n\n", "is empty"),
+        ("leads.csv", "Id,x\n1,2\n", "has no column id: its columns are Id, x"),
+        ("leads.csv", "id;x\n1;2\n", "has no column id: its columns are id;x"),
+        ("leads.csv", "id,x,x\n1,2,3\n", "has two columns called x"),
+        ("leads.csv", "id,,x\n1,2,3\n", "no name for column 2"),
+        ("leads.csv", "id,x,X\n1,2,3\n", "called X where there is one called x"),
+        ("leads.csv", "id,_change_type\n1,2\n", "called '_change_type'"),
+        ("leads.csv", 'id,x\n1,2\n3,"4\n5,6\n', "line 3: a quoted cell opens there"),
+        ("leads.csv", '"id"x,y\n1,2\n', "has a header that cannot be read"),
+        ("leads.csv", "id,x\na,b\nc,caf\u00e9\n".encode("latin-1"), r"not in UTF-8 \(line 3"),
+        ("leads.csv.gz", b"id\n1\n", "cannot be decompressed"),
+        ("leads.csv.gz", gzip.compress(b"id\n1\n" * 9)[:-9], "cannot be decompressed"),
+        ("leads.parquet", b"PAR1 not really", "cannot be read as Parquet"),
+        ("leads.ndjson", "", "is empty"),
+        ("leads.ndjson", '{"id": 1, "": 2}\n', "called ''"),
+        ("leads.xlsx", "id\n1\n", "its name must end in .csv"),
+        ("leads", "id\n1\n", "of no kind that can be loaded"),
+    ],
+)
+def test_a_file_that_cannot_be_read_whole_changes_nothing(lake, name, content, sentence):
+    lake.load("before.csv", "id,x\nold,1\n")
+    with pytest.raises(InputRejected, match=sentence):
+        lake.load(name, content)
+    assert lake.versions() == {"leads": 0}
+    assert lake.by_id() == {"old": {"x": "1"}}
+
+
+def test_a_missing_file_is_a_sentence(lake):
+    with pytest.raises(InputRejected, match="No such file or directory"):
+        open_file(lake.data / "nowhere.csv")
+
+
+def test_a_header_alone_makes_an_empty_table(lake):
+    assert lake.counts("leads.csv", "id,date_relance,note") == (0, 0, 0, 0)
+    assert lake.rows() == []
+    assert "note" not in lake.table().schema().to_arrow().names
+
+
+def test_gzipped_csv(lake):
+    assert lake.counts("leads.csv.gz", gzip.compress(b"id\n1\n2\n")) == (2, 0, 0, 0)
+
+
+def test_ndjson_takes_each_line_by_itself(lake):
+    lines = [
+        b'\xef\xbb\xbf{"id": "a", "date_relance": "2024-05-05T22:30:00Z", "deleted": true}',
+        b"",
+        b'{"id": 7, "deleted": null}',
+        b"{nonsense",
+        b"[1, 2]",
+        b'{"date_relance": "2024-05-05"}',
+        b'{"id": true}',
+        b'{"id": 1.5}',
+        b'{"id": "b", "date_relance": 20240505}',
+        b'{"id": "c", "deleted": "perhaps"}',
+        b'{"id": "caf\xe9"}',
+        b'{"id": "  "}',
+        b'{"id": "d", "date_relance": ""}',
+    ]
+    assert lake.counts("leads.ndjson", b"\n".join(lines)) == (3, 0, 0, 9)
+    assert lake.by_id() == {
+        "7": {},
+        "a": {"date_relance": date(2024, 5, 6), "deleted": True},
+        "d": {},
+    }
+    reasons = dict(lake.rejected())
+    assert list(reasons) == [4, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert reasons[4].startswith("no JSON")
+    assert reasons[5] == "no JSON object"
+    assert reasons[6] == "id: empty, but every row needs one"
+    assert reasons[7] == "id: 'true' is no text"
+    assert reasons[9].startswith("date_relance: '20240505' is no date")
+    assert reasons[10] == "deleted: 'perhaps' is neither true nor false"
+
+
+def test_the_values_of_ndjson_decide_the_types_of_new_columns(lake):
+    lake.load(
+        "leads.jsonl",
+        '{"id": 1, "whole": 1, "number": 1, "truth": true, "nested": {"a": [1]}, "mixed": 1}\n'
+        '{"id": 2, "whole": -9, "number": 2.5, "text": "x", "mixed": "one", "nothing": null}\n'
+        '{"id": 3, "huge": 123456789012345678901234567890}\n',
+    )
+    assert lake.by_id() == {
+        "1": {"whole": 1, "number": 1.0, "truth": True, "nested": '{"a":[1]}', "mixed": "1"},
+        "2": {"whole": -9, "number": 2.5, "text": "x", "mixed": "one"},
+        "3": {"huge": "123456789012345678901234567890"},
+    }
+    types = pa.schema(lake.table().schema().to_arrow())
+    assert types.field("whole").type == pa.int64()
+    assert types.field("number").type == pa.float64()
+    assert types.field("truth").type == pa.bool_()
+    assert "nothing" not in types.names
+
+
+def test_parquet_keeps_types_and_numbers_its_rows(lake):
+    table = pa.table(
+        {
+            "id": pa.array(["a", "b", None, "d"]).dictionary_encode(),
+            "date_prise_contact": pa.array(
+                [datetime(2024, 1, 1, 23, 30, tzinfo=UTC), None, None, None],
+                pa.timestamp("ns", "UTC"),
+            ),
+            "date_relance": pa.array(["2024-01-01 10:00:00", "", None, "soon"]),
+            "deleted": pa.array([None, True, None, None]),
+            "small": pa.array([1, 2, 3, 4], pa.uint8()),
+            "price": pa.array([Decimal("1.50"), None, None, None]),
+            "seen": pa.array([datetime(2024, 7, 1, 12), None, None, None], pa.timestamp("us")),  # noqa: DTZ001 - as files have them
+            "tags": pa.array([["x", "y"], [], None, None]),
+            "raw": pa.array([b"\x00\xff", None, None, None]),
+            "nothing": pa.nulls(4),
+            "score": pa.array([float("nan"), 1.5, None, None]),
+        }
+    )
+    assert lake.counts("leads.parquet", parquet(table)) == (2, 0, 0, 2)
+    assert lake.by_id() == {
+        "a": {
+            "date_prise_contact": date(2024, 1, 2),
+            "date_relance": date(2024, 1, 1),
+            "small": 1,
+            "price": Decimal("1.50"),
+            "seen": datetime(2024, 7, 1, 10, tzinfo=UTC),
+            "tags": '["x","y"]',
+            "raw": b"\x00\xff",
+        },
+        "b": {"deleted": True, "small": 2, "tags": "[]", "score": 1.5},
+    }
+    assert [line for line, _ in lake.rejected()] == [3, 4]
+    assert lake.counts("again.parquet", parquet(table)) == (0, 0, 2, 2)
+
+
+def test_text_is_parsed_to_the_type_the_table_has(lake):
+    lake.load("typed.ndjson", '{"id": "a", "n": 1, "x": 0.5, "ok": true, "name": "x"}\n')
+    content = (
+        "id,n,x,ok,name\nb,2,1e3,VRAI,2\nc,2.5,1,true,3\nd,3,a_b,no,4\ne,,,,\n"
+        "f,99999999999999999999,inf,,\n"
+    )
+    assert lake.counts("leads.csv", content) == (2, 0, 0, 3)
+    assert lake.by_id()["b"] == {"n": 2, "x": 1000.0, "ok": True, "name": "2"}
+    assert lake.by_id()["e"] == {}
+    assert lake.rejected() == [
+        (3, "n: '2.5' is no whole number"),
+        (4, "x: 'a_b' is no number"),
+        (
+            6,
+            "n: '99999999999999999999' is too large for a column of int64; x: 'inf' is no number",
+        ),
+    ]
+
+
+def test_a_table_of_another_shape_is_a_sentence(lake):
+    write_deltalake(lake.folder("leads"), pa.table({"id": ["a"], "date_relance": [20240101]}))
+    with pytest.raises(ContractBroken, match="date_relance"):
+        lake.load("leads.csv", "id\nb\n")

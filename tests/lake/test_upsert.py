@@ -1,0 +1,283 @@
+"""Loading changes exactly what differs, in one version, and nothing the second time."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lake.contracts import LEADS
+from lake.errors import TableBroken
+from lake.load import load
+
+MARKETING = "product,campaign_type,campaign,channel,date,conversions\n"
+
+
+def test_inserted_updated_unchanged_rejected(lake):
+    assert lake.counts("1.csv", "id,date_relance,owner\na,2024-01-01,x\nb,,y\n") == (2, 0, 0, 0)
+    content = "id,date_relance,owner\na,2024-01-01,x\nb,2024-01-02,y\nc,,\nd,no,\n"
+    assert lake.counts("2.csv", content) == (1, 1, 1, 1)
+    assert lake.by_id() == {
+        "a": {"date_relance": date(2024, 1, 1), "owner": "x"},
+        "b": {"date_relance": date(2024, 1, 2), "owner": "y"},
+        "c": {},
+    }
+
+
+def test_the_same_file_twice_changes_nothing(lake):
+    content = "id,date_relance,note\na,2024-01-01,\na,2024-01-02,x\nb,no,\n"
+    first = lake.counts("1.csv", content)
+    assert first == (1, 0, 0, 2)
+    before = lake.versions()
+    assert lake.counts("1.csv", content) == (0, 0, 1, 2)
+    assert lake.counts("under another name.csv", content) == (0, 0, 1, 2)
+    assert lake.versions() == before == {"leads": 0, "leads_rejects": 0}
+
+
+def test_the_change_feed_has_real_changes_only(lake):
+    lake.load("1.csv", "id,owner\na,x\nb,y\nc,z\n")
+    lake.load("2.csv", "id,owner\na,x\nb,changed\nd,new\n")
+    assert lake.changes(1) == [
+        ("b", "update_postimage"),
+        ("b", "update_preimage"),
+        ("d", "insert"),
+    ]
+    lake.load("3.csv", "id,owner\ne,only inserts\na,x\n")
+    assert lake.changes(2) == [("e", "insert")]
+
+
+def test_every_file_that_is_written_is_snappy(lake):
+    lake.load("1.csv", "id,owner\na,x\nb,no\n")
+    lake.load("2.csv", "id,owner,new\na,y,\nc,z,1\nc,,\n")
+    files = list((lake.data / "lake").rglob("*.parquet"))
+    assert any("_change_data" in str(file) for file in files)
+    for file in files:
+        group = pq.ParquetFile(file).metadata.row_group(0)
+        assert {group.column(i).compression for i in range(group.num_columns)} == {"SNAPPY"}
+    for table in ("leads", "leads_rejects"):
+        assert lake.table(table).metadata().configuration["delta.enableChangeDataFeed"] == "true"
+
+
+def test_the_last_lead_with_an_id_wins_and_the_others_are_kept(lake):
+    content = 'id,owner\na,1\nb,"x\ny"\na,2\nb,3\na,4\n'
+    assert lake.counts("1.csv", content) == (2, 0, 0, 3)
+    assert {key: lead["owner"] for key, lead in lake.by_id().items()} == {"a": "4", "b": "3"}
+    assert lake.rejected() == [
+        (2, "line 7 has the same id and wins"),
+        (3, "line 6 has the same id and wins"),
+        (5, "line 7 has the same id and wins"),
+    ]
+    assert json.loads(lake.rows("leads_rejects")[1]["row"]) == {"id": "b", "owner": "x\ny"}
+
+
+def test_columns_come_and_go(lake):
+    lake.load("1.csv", "id,owner,date_relance\na,x,2024-01-01\nb,y,2024-01-01\n")
+    assert lake.counts("2.csv", "id,source,empty\na,web,\nb,,\nc,ad,\n") == (1, 1, 1, 0)
+    assert lake.by_id() == {
+        "a": {"owner": "x", "date_relance": date(2024, 1, 1), "source": "web"},
+        "b": {"owner": "y", "date_relance": date(2024, 1, 1)},
+        "c": {"source": "ad"},
+    }
+    assert "empty" not in pa.schema(lake.table().schema().to_arrow()).names
+    assert lake.counts("3.csv", "id,date_relance\na,\n") == (0, 1, 0, 0)
+    assert lake.by_id()["a"] == {"owner": "x", "source": "web"}
+
+
+def test_a_key_that_a_line_of_ndjson_lacks_keeps_its_value(lake):
+    lake.load("1.ndjson", '{"id": "a", "owner": "x", "n": 1}\n{"id": "b", "owner": "y", "n": 2}\n')
+    content = '{"id": "a", "n": 5}\n{"id": "b", "owner": null}\n{"id": "c", "extra": "e"}\n'
+    assert lake.counts("2.ndjson", content) == (1, 2, 0, 0)
+    assert lake.by_id() == {"a": {"owner": "x", "n": 5}, "b": {"n": 2}, "c": {"extra": "e"}}
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", 'qu"ote', "back`tick", "dot.ted", "élan", "semi;colon", "it's", "select"]
+)
+def test_any_column_name_can_be_kept(lake, name):
+    lake.load("1.ndjson", json.dumps({"id": "a", name: "1"}))
+    lake.load("2.ndjson", json.dumps({"id": "a", name: "2", f"{name}2": True}))
+    lake.load("3.ndjson", json.dumps({"id": "b", name: "3"}))
+    assert lake.by_id() == {"a": {name: "2", f"{name}2": True}, "b": {name: "3"}}
+
+
+def test_marketing_repeats_are_summed_and_their_order_does_not_matter(lake):
+    numbers = [1e16, 1.0, -1e16, 0.1, 0.2, 3.0]
+    for turn in range(len(numbers)):
+        turned = numbers[turn:] + numbers[:turn]
+        content = MARKETING + "".join(f"p,t,c,tv,2024-01-0{1},{number}\n" for number in turned)
+        loaded = lake.load("m.csv", content + "p,t,c,tv,2024-01-02,\n", "marketing_conversions")
+        assert loaded.summed == 5
+        assert (loaded.upserted.inserted, loaded.upserted.unchanged) == (
+            (2, 0) if not turn else (0, 2)
+        )
+    rows = lake.rows("marketing_conversions")
+    assert [row["conversions"] for row in rows] == [math.fsum(numbers), None]
+    assert lake.versions() == {"marketing_conversions": 0}
+
+
+def test_marketing_rows_need_their_whole_key(lake):
+    content = (
+        MARKETING + "p,t,c,,2024-01-01,1\np,t,c,tv,,1\np,t,c,tv,x,1\np,t,c,tv,2024-01-01,many\n"
+    )
+    assert lake.counts("m.csv", content, "marketing_conversions") == (0, 0, 0, 4)
+    assert [reason.split(":")[0] for _, reason in lake.rejected("marketing_conversions")] == [
+        "channel",
+        "date",
+        "date",
+        "conversions",
+    ]
+
+
+def test_repeats_in_ndjson_that_lack_a_number(lake):
+    key = {
+        "product": "p",
+        "campaign_type": "t",
+        "campaign": "c",
+        "channel": "tv",
+        "date": "2024-01-01",
+    }
+    lake.load("1.ndjson", json.dumps(key | {"conversions": 7}), "marketing_conversions")
+    lines = [key | {"conversions": 1}, key | {"conversions": 2}, key]
+    lake.load("2.ndjson", "\n".join(map(json.dumps, lines)), "marketing_conversions")
+    assert [row["conversions"] for row in lake.rows("marketing_conversions")] == [3.0]
+
+
+def test_keys_that_another_writer_left_twice_are_one_row_to_us(lake):
+    for _ in range(2):
+        write_deltalake(
+            lake.folder("leads"), pa.table({"id": ["a"], "owner": ["x"]}), mode="append"
+        )
+    assert lake.counts("1.csv", "id,owner\na,y\nb,z\n") == (1, 1, 0, 0)
+    assert [row["owner"] for row in lake.rows()] == ["y", "y", "z"]
+
+
+cells = st.one_of(st.none(), st.sampled_from(["x", "y", "é", 'q"', "1"]))
+days = st.one_of(st.none(), st.dates(date(2023, 12, 30), date(2024, 1, 2)).map(str), st.just("no"))
+files = st.tuples(
+    st.lists(st.sampled_from(["owner", "source", "date_relance"]), unique=True),
+    st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), cells, cells, days), max_size=5),
+    st.sampled_from(["csv", "ndjson", "parquet"]),
+)
+
+
+def written(path: Path, columns: list[str], rows: list[dict]) -> None:
+    """Write a file with the standard library or Arrow, not with the code under test."""
+    if path.suffix == ".ndjson":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows) or "\n")
+    elif path.suffix == ".parquet":
+        pq.write_table(
+            pa.Table.from_pylist(rows, pa.schema([(c, pa.string()) for c in columns])), path
+        )
+    else:
+        quoted = [
+            ",".join('"' + (row[c] or "").replace('"', '""') + '"' for c in columns) for row in rows
+        ]
+        path.write_text("\n".join([",".join(columns), *quoted]))
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(files, min_size=1, max_size=4))
+def test_any_history_of_files_is_what_a_dictionary_says(lake, history):
+    """The oracle: a dictionary of leads, changed file by file as the documentation says."""
+    shutil.rmtree(lake.data / "lake", ignore_errors=True)
+    model: dict[str, dict] = {}
+    for number, (extra, cells, kind) in enumerate(history):
+        columns = ["id", *extra]
+        rows = [
+            dict(zip(["id", "owner", "source", "date_relance"], row, strict=True)) for row in cells
+        ]
+        rows = [{name: row[name] for name in columns} for row in rows]
+        path = lake.data / f"{number}.{kind}"
+        written(path, columns, rows)
+
+        taken = {}
+        for row in rows:
+            if row["id"] is not None and row.get("date_relance") != "no":
+                taken[row["id"]] = row
+        inserted = [key for key in taken if key not in model]
+        before = {key: dict(lead) for key, lead in model.items()}
+        for key, row in taken.items():
+            model.setdefault(key, {}).update(row)
+            model[key] = {name: value for name, value in model[key].items() if value is not None}
+        updated = [key for key in taken if key in before and model[key] != before[key]]
+        expected = (
+            len(inserted),
+            len(updated),
+            len(taken) - len(inserted) - len(updated),
+            len(rows) - len(taken),
+        )
+        for again in (False, True):
+            before_it = lake.versions() if again else None
+            loaded = load(LEADS, path)
+            done = loaded.upserted
+            counts = (done.inserted, done.updated, done.unchanged, loaded.rejected)
+            assert counts == ((0, 0, len(taken), expected[3]) if again else expected)
+            assert not again or lake.versions() == before_it
+        stored = {
+            key: {name: str(value) for name, value in lead.items()}
+            for key, lead in lake.by_id().items()
+        }
+        assert stored == {
+            key: {name: value for name, value in lead.items() if name != "id"}
+            for key, lead in model.items()
+        }
+
+
+def load_in_a_process(data: str, path: str) -> tuple[int, int]:
+    os.environ["LEADMARTS_DATA"] = data
+    done = load(LEADS, Path(path)).upserted
+    return done.inserted, done.updated
+
+
+def test_loads_at_once_lose_nothing_and_double_nothing(lake):
+    """Four processes load overlapping files into a table that does not exist yet."""
+    paths = [
+        lake.file(
+            f"{n}.csv",
+            "id,owner,date_relance\n"
+            + "".join(f"{i},{n},no\n{i},{n},\n" for i in range(n * 50, n * 50 + 100)),
+        )
+        for n in range(4)
+    ]
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        done = pool.starmap(load_in_a_process, [(str(lake.data), str(path)) for path in paths])
+    ids = [row["id"] for row in lake.rows()]
+    assert len(ids) == len(set(ids)) == 250
+    assert sum(inserted for inserted, _ in done) == 250
+    assert len(lake.rejected()) == 400
+    assert len({(row["digest"], row["line"]) for row in lake.rows("leads_rejects")}) == 400
+
+
+def test_a_table_that_cannot_be_written_stays_as_it_was_and_rejects_are_kept(lake):
+    """Its log asks of writers what delta-rs does not know, as a newer Spark may."""
+    lake.load("1.csv", "id,owner\na,x\n")
+    log = lake.folder("leads") / "_delta_log" / f"{0:020}.json"
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    asked = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["fromTheFuture"]}
+    actions = [{"protocol": asked} if "protocol" in action else action for action in actions]
+    log.write_text("\n".join(map(json.dumps, actions)))
+
+    with pytest.raises(TableBroken, match=r"cannot be written .*fromTheFuture"):
+        lake.load("2.csv", "id,owner,date_relance\na,y,\nb,z,no\n")
+    assert lake.table().version() == 0
+    assert [line for line, _ in lake.rejected()] == [3]
+
+
+def test_a_log_that_cannot_be_read_is_a_sentence(lake):
+    lake.load("1.csv", "id\na\n")
+    (lake.folder("leads") / "_delta_log" / f"{0:020}.json").write_text("{broken")
+    with pytest.raises(TableBroken, match="cannot be opened"):
+        lake.load("2.csv", "id\nb\n")
