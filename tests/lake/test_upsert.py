@@ -53,8 +53,10 @@ def test_the_change_feed_has_real_changes_only(lake):
         ("b", "update_preimage"),
         ("d", "insert"),
     ]
+    before = set(lake.table().file_uris())
     lake.load("3.csv", "id,owner\ne,only inserts\na,x\n")
     assert lake.changes(2) == [("e", "insert")]
+    assert before < set(lake.table().file_uris()), "new rows alone need no old file written anew"
 
 
 def test_every_file_that_is_written_is_snappy(lake):
