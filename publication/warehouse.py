@@ -21,11 +21,22 @@ _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pr
 _POLL_SECONDS = 0.1
 
 
+class _Lock:
+    """A lock that this process holds; whoever keeps it in use refers to it."""
+
+    def __init__(self, descriptor: int) -> None:
+        weakref.finalize(self, os.close, descriptor)
+
+
+_held: weakref.WeakValueDictionary[Path, _Lock] = weakref.WeakValueDictionary()
+"""This process's locks: one that was left behind by a failed command must not bar the next."""
+
+
 class Warehouse:
     """The file that dbt builds in, and this process's right to write it.
 
-    The right lasts as long as this object or the process; the system takes it back when the
-    process dies, however it dies.
+    The right lasts as long as this object, or another of the same process for the same file; the
+    system takes it back when the process dies, however it dies.
     """
 
     def __init__(self, path: Path, wait_seconds: float) -> None:
@@ -37,7 +48,7 @@ class Warehouse:
         """
         self._path = path
         self._wait = wait_seconds
-        self._locked = False
+        self._lock: _Lock | None = None
 
     def take(self, config: dict[str, object]) -> None:
         """Take the right to write, and see that nobody has the file open without asking.
@@ -53,18 +64,21 @@ class Warehouse:
             PlaceUnusable: The folder cannot be written.
         """
         deadline = time.monotonic() + self._wait
-        if not self._locked:
+        if self._lock is None:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock(deadline)
+                self._lock = self._own_lock(deadline)
             except OSError as error:
                 raise PlaceUnusable(f"{self._path} cannot be written: {error}.") from error
         self._wait_for_strangers(config, deadline)
 
-    def _lock(self, deadline: float) -> None:
-        path = self._path.with_name(f"{self._path.name}.lock")
+    def _own_lock(self, deadline: float) -> _Lock:
+        path = self._path.resolve().with_name(f"{self._path.name}.lock")
+        lock = _held.get(path)
+        if lock is not None:
+            return lock
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        closer = weakref.finalize(self, os.close, descriptor)
+        lock = _Lock(descriptor)
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,7 +86,6 @@ class Warehouse:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     process = os.pread(descriptor, 20, 0).decode()
-                    closer()
                     raise WarehouseBusy(
                         f"{self._path} is being built in by another dbt command "
                         f"(process {process}); run this one again when that one has ended."
@@ -80,7 +93,8 @@ class Warehouse:
                 time.sleep(_POLL_SECONDS)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        self._locked = True
+        _held[path] = lock
+        return lock
 
     def _wait_for_strangers(self, config: dict[str, object], deadline: float) -> None:
         """Wait for a program that took DuckDB's own lock and knows nothing of ours."""

@@ -21,7 +21,7 @@
         {%- set overall = 'passed' -%}
     {%- endif -%}
     {%- do return({
-        'project_dir': flags.PROJECT_DIR | default('.', true) | string,
+        'project_dir': invocation_args_dict.project_dir | string,
         'invocation_id': invocation_id,
         'command': 'dbt ' ~ flags.WHICH,
         'tests': overall,

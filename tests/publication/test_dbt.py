@@ -88,12 +88,9 @@ def project(built, tmp_path):
     return tmp_path / "project"
 
 
-@pytest.fixture(scope="module")
-def outcomes(built, tmp_path_factory):
-    """Each command's exit code and output, and current.json before and after it."""
-    project = tmp_path_factory.mktemp("dbt") / "project"
-    shutil.copytree(built[0], project, symlinks=True)
-    commands = [*SILENT, *PUBLISHING]
+def run_all(project, commands):
+    """Run commands in order; yield each with its exit code, its output and both pointers."""
+    before = (project / "data/publications/current.json").read_text()
     answer = subprocess.run(
         [sys.executable, HERE / "run_dbt_commands.py"],
         cwd=project,
@@ -103,37 +100,32 @@ def outcomes(built, tmp_path_factory):
         text=True,
         check=True,
     )
-    before = (built[0] / "data/publications/current.json").read_text()
-    outcomes = {}
     for command, (code, output, after) in zip(commands, json.loads(answer.stdout), strict=True):
-        outcomes[command] = (code, output, before, after)
+        yield command, code, output, before, after
         before = after
-    return outcomes
 
 
-@pytest.mark.parametrize("command", SILENT)
-def test_what_publishes_nothing_says_why(outcomes, command):
-    code, output, before, after = outcomes[command]
-    expected, sentence = SILENT[command]
-    assert code == expected, output
-    assert after == before
-    assert not PUBLISHED.search(output)
-    assert sentence in output
-    if expected < 2:
-        assert len(re.findall(r"Published nothing: ", output)) == 1, output
+def test_what_publishes_nothing_says_why(project):
+    for command, code, output, before, after in run_all(project, SILENT):
+        expected, sentence = SILENT[command]
+        assert code == expected, (command, output)
+        assert after == before, (command, output)
+        assert sentence in output, (command, output)
+        assert not PUBLISHED.search(output), (command, output)
+        if expected < 2:
+            assert output.count("Published nothing: ") == 1, (command, output)
 
 
-@pytest.mark.parametrize("command", PUBLISHING)
-def test_what_publishes_says_what(outcomes, command):
-    code, output, before, after = outcomes[command]
-    expected, sentence = PUBLISHING[command]
-    assert code == expected, output
-    number, stem, what = PUBLISHED.search(output).groups()
-    pointer = json.loads(after)
-    assert what == sentence
-    assert (pointer["number"], pointer["file"]) == (int(number), f"{stem}.duckdb")
-    assert pointer["number"] == json.loads(before)["number"] + 1
-    assert pointer["digest"] == json.loads(before)["digest"]
+def test_what_publishes_says_what(project):
+    for command, code, output, before, after in run_all(project, PUBLISHING):
+        expected, sentence = PUBLISHING[command]
+        assert code == expected, (command, output)
+        number, stem, what = PUBLISHED.search(output).groups()
+        pointer = json.loads(after)
+        assert what == sentence, (command, output)
+        assert (pointer["number"], pointer["file"]) == (int(number), f"{stem}.duckdb")
+        assert pointer["number"] == json.loads(before)["number"] + 1
+        assert pointer["digest"] == json.loads(before)["digest"]
 
 
 def test_the_manifest_of_a_build(built):

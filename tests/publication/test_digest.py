@@ -127,6 +127,23 @@ def test_the_schema_matters(change):
     assert digest(rows) == digest(rows)
 
 
+def test_the_spelling_of_a_json_text_matters():
+    mart = msgspec.structs.replace(
+        MART,
+        columns=(
+            MART.columns[0],
+            Column(name="document", type="JSON", nullable=True, description=""),
+        ),
+    )
+    seen = set()
+    for document in ("[1.0]", "[1.00]", "[ 1.0]", '"[1.0]"'):
+        CONNECTION.execute(
+            "create or replace table mart as select 1 as id, ?::json as document", [document]
+        )
+        seen.add(content_digest(CONNECTION, [mart]))
+    assert len(seen) == 4
+
+
 def test_descriptions_and_tests_do_not_matter():
     rows = numbered([(1, 1.0, "a", date(2024, 1, 1), None, Decimal(1), b"", [])])
     assert digest(rows) == digest(

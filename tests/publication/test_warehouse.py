@@ -55,13 +55,25 @@ def test_nobody_else(path):
             connection.execute("create or replace table t as select 1")
 
 
-def test_it_is_free_again_when_its_holder_is_forgotten(path):
-    first = Warehouse(path, 0)
+def test_it_is_the_processs_until_nothing_there_needs_it(path):
+    first, second = Warehouse(path, 0), Warehouse(path, 0)
     first.take({})
-    with pytest.raises(WarehouseBusy):
-        Warehouse(path, 0).take({})
+    second.take({})
     del first
-    Warehouse(path, 0).take({})
+    assert try_to_hold(path) != 0
+    del second
+    assert try_to_hold(path) == 0
+
+
+def try_to_hold(path):
+    answer = subprocess.run(
+        [sys.executable, SCRIPT, path, "politely"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    return answer.returncode
 
 
 def test_another_dbt_command_in_it(path, hold):

@@ -1,2 +1,1 @@
-select date '2024-12-30' + range::int as day, range::bigint as {{ var('leads', 'leads') }}
-from range(20)
+select date '2024-12-30' + range::int as day, range::bigint as leads from range(20)

@@ -1,4 +1,4 @@
 {{ config(access='public', contract={'enforced': true}) }}
-select cast(date_trunc('month', day) as date) as month_start, cast(sum(leads) as bigint) as leads
+select cast(date_trunc('month', day) as date) as month_start, cast(sum({{ var('leads', 'leads') }}) as bigint) as leads
 from {{ ref('days') }}
 group by all
