@@ -9,7 +9,7 @@ import click
 
 from lake import demo, places
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
-from lake.demo_calendar import Period
+from lake.demo.period import Period
 from lake.errors import LakeError
 from lake.load import load
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from lake import demo
 from lake.contracts import LEAD_EVENT_DATES, LEADS, MARKETING_CONVERSIONS
-from lake.demo_calendar import Period
-from lake.demo_leads import DemoLeads
-from lake.demo_marketing import DemoMarketing
+from lake.demo.leads import DemoLeads
+from lake.demo.marketing import DemoMarketing
+from lake.demo.period import Period
 from lake.errors import PlaceInvalid, TableExists
 
 END = date(2025, 6, 30)

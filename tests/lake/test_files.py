@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from lake.chunks import ROWS
 from lake.errors import ContractBroken, InputRejected, PlaceInvalid
-from lake.files import open_file
+from lake.load.chunks import ROWS
+from lake.load.files import open_file
 
 
 def parquet(table):

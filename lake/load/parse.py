@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.cells import NotOneError, converter, text_of
+from lake.load.cells import NotOneError, converter, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lake.chunks import Rejected
-from lake.columns import LINE, PRESENT, quoted
 from lake.errors import InputRejected
+from lake.load.chunks import Rejected
+from lake.load.columns import LINE, PRESENT, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from duckdb import DuckDBPyConnection
 
-    from lake.chunks import InputFile
-    from lake.columns import Columns
     from lake.contracts import TableContract
+    from lake.load.chunks import InputFile
+    from lake.load.columns import Columns
 
 
 def last_wins(

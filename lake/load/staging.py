@@ -11,12 +11,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.cells import json_of
-from lake.chunks import Rejected
-from lake.columns import LINE, PRESENT, Columns, quoted
-from lake.parse import parse
+from lake.load.cells import json_of
+from lake.load.chunks import Rejected
+from lake.load.columns import LINE, PRESENT, Columns, quoted
+from lake.load.parse import parse
+from lake.load.repeats import last_wins, sum_repeats
 from lake.progress import Progress
-from lake.repeats import last_wins, sum_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from lake.chunks import Chunk, InputFile
     from lake.contracts import TableContract
+    from lake.load.chunks import Chunk, InputFile
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from lake import draws
 from lake.contracts import MARKETING_CONVERSIONS
-from lake.demo_calendar import business, months
+from lake.demo import draws
+from lake.demo.period import business, months
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lake.demo_calendar import Period
+    from lake.demo.period import Period
 
 LUCK_STREAM, STREAM = 11, 12
 WEEK = (96, 94, 96, 100, 108, 124, 116)

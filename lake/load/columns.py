@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lake.cells import text_of
 from lake.errors import InputRejected
-from lake.parse import values_of
+from lake.load.cells import text_of
+from lake.load.parse import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lake.chunks import InputFile
     from lake.contracts import TableContract
+    from lake.load.chunks import InputFile
 
 LINE, PRESENT, KNOWN = "_line", "_present", "_known"
 """What staging adds to a file's columns."""

@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from lake.chunks import ROWS, Chunk, Rejected
 from lake.errors import InputRejected
-from lake.octets import reading
+from lake.load.chunks import ROWS, Chunk, Rejected
+from lake.load.octets import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lake.csv_file import CsvFile
 from lake.errors import InputRejected
-from lake.ndjson_file import NdjsonFile
-from lake.parquet_file import ParquetFile
+from lake.load.csv_file import CsvFile
+from lake.load.ndjson_file import NdjsonFile
+from lake.load.parquet_file import ParquetFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lake.chunks import InputFile
+    from lake.load.chunks import InputFile
 
 READERS: dict[str, Callable[[Path], InputFile]] = {
     ".csv": CsvFile,

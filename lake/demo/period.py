@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lake import draws
+from lake.demo import draws
 
 if TYPE_CHECKING:
     from datetime import date

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from lake.parse import values_of
+from lake.load.parse import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

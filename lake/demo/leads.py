@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from lake import draws
 from lake.contracts import LEADS
-from lake.demo_calendar import SATURDAY, business, weekdays
+from lake.demo import draws
+from lake.demo.period import SATURDAY, business, weekdays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from lake.demo_calendar import Period
+    from lake.demo.period import Period
 
     Days = npt.NDArray[np.int64]
     Word = npt.NDArray[np.uint64]

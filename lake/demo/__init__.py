@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from lake import places, tables
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
-from lake.demo_leads import SCHEMA, DemoLeads
-from lake.demo_marketing import DemoMarketing
+from lake.demo.leads import SCHEMA, DemoLeads
+from lake.demo.marketing import DemoMarketing
 from lake.errors import TableExists
 from lake.progress import Progress
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lake.contracts import TableContract
-    from lake.demo_calendar import Period
+    from lake.demo.period import Period
 
 BATCH = 100_000
 """Leads made at a time, which bounds the memory and changes nothing in the content."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lake import places, rejects, tables
+from lake import places, tables
 from lake.errors import TableBusy
-from lake.files import open_file
+from lake.load import rejects
+from lake.load.files import open_file
+from lake.load.staging import Staging, staging
+from lake.load.upsert import Upserted, upsert
 from lake.pinned import conform
-from lake.staging import Staging, staging
-from lake.upsert import Upserted, upsert
 
 if TYPE_CHECKING:
     from pathlib import Path

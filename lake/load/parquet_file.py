@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.chunks import ROWS, Chunk
 from lake.errors import InputRejected
+from lake.load.chunks import ROWS, Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lake import tables
-from lake.chunks import ROWS
+from lake.load.chunks import ROWS
 from lake.scan import scan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lake.staging import Staging
+    from lake.load.staging import Staging
 
 SCHEMA = pa.schema(
     [

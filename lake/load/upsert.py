@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lake import tables
-from lake.chunks import ROWS
-from lake.columns import KNOWN, LINE, PRESENT, literal, quoted
+from lake.load.chunks import ROWS
+from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
 from lake.scan import scan
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
     from lake.contracts import TableContract
-    from lake.staging import Staging
+    from lake.load.staging import Staging
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lake.chunks import ROWS, Chunk, Rejected
 from lake.errors import InputRejected
-from lake.octets import reading
+from lake.load.chunks import ROWS, Chunk, Rejected
+from lake.load.octets import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
