@@ -22,8 +22,8 @@ WEIGHTED = re.compile(
 )
 """One element of Accept-Encoding (RFC 9110 §12.5.3) with its weight (§12.4.2)."""
 
-ENTITY_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
-"""One entity tag (RFC 9110 §8.8.3); the group leaves the mark of a weak one out."""
+OPAQUE_TAG = re.compile(rb'"[\x21\x23-\x7e\x80-\xff]*"')
+"""What an entity tag is compared by (RFC 9110 §8.8.3), without the mark of a weak one."""
 
 
 def choose_coding(accept_encoding: str | None, size: int) -> Coding | None:
@@ -63,13 +63,11 @@ def choose_coding(accept_encoding: str | None, size: int) -> Coding | None:
 
 def compress(body: bytes, coding: Coding) -> bytes:
     """Encode a body. The same bytes give the same bytes: no time stamp, no file name."""
-    match coding:
-        case "zstd":
-            return zstandard.ZstdCompressor(level=9).compress(body)
-        case "gzip":
-            return gzip.compress(body, compresslevel=6, mtime=0)
-        case "identity":
-            return body
+    if coding == "zstd":
+        return zstandard.ZstdCompressor(level=9).compress(body)
+    if coding == "gzip":
+        return gzip.compress(body, compresslevel=6, mtime=0)
+    return body
 
 
 def is_current(if_none_match: bytes, etag: bytes) -> bool:
@@ -79,7 +77,7 @@ def is_current(if_none_match: bytes, etag: bytes) -> bool:
         if_none_match: The header's value: ``*``, or entity tags, which compare weakly.
         etag: The representation's entity tag, with its quotes.
     """
-    return if_none_match.strip() == b"*" or etag in ENTITY_TAG.findall(if_none_match)
+    return if_none_match.strip() == b"*" or etag in OPAQUE_TAG.findall(if_none_match)
 
 
 def merge_repeated(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

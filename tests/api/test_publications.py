@@ -1,12 +1,13 @@
 """Publications that come, go and break under a running server."""
 
-import os
 import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from publication import Pointer, Store
@@ -111,13 +112,12 @@ def test_publications_come_while_clients_ask(
         assert sorted(seconds)[len(seconds) // 2] < 2
 
         # What is not served any more is closed: nothing holds the disk space of removed files.
-        def still_open():
-            links = [os.readlink(link.path) for link in os.scandir(descriptors)]
-            return [link for link in links if ".duckdb" in link]
+        process = psutil.Process(server.process.pid)
 
-        descriptors = f"/proc/{server.process.pid}/fd"
-        if os.path.exists(descriptors):  # noqa: PTH110 procfs is Linux's alone
-            wait_until(lambda: all("000005-" in link for link in still_open()))
+        def still_open():
+            return {file.path for file in process.open_files() if ".duckdb" in file.path}
+
+        wait_until(lambda: {Path(path).name[:6] for path in still_open()} == {"000005"})
         assert "Publication refused" not in server.log()
 
 
@@ -140,10 +140,6 @@ def lose_manifest(folder, manifest):
     (folder / manifest.file).with_suffix(".json").unlink()
 
 
-def truncate_file(folder, manifest):
-    replace(folder / manifest.file, b"")
-
-
 def replace(path, content):
     path.unlink()
     path.write_bytes(content)
@@ -154,7 +150,7 @@ def test_bad_publications_are_refused_and_the_old_one_served_on(
 ):
     # Made elsewhere and brought here, so that the server never sees one before it is spoiled.
     elsewhere = tmp_path / "elsewhere"
-    spoilers = [spoil_file, truncate_file, lose_file, spoil_manifest, lose_manifest]
+    spoilers = [spoil_file, lose_file, spoil_manifest, lose_manifest]
 
     def bring(manifest, spoil):
         folder.mkdir(exist_ok=True)
@@ -225,12 +221,11 @@ def test_a_broken_pointer_changes_nothing(
     pointer = folder / "current.json"
     whole = pointer.read_bytes()
     with run_server() as server, server.client() as client:
-        for broken in (b"", whole.replace(b"number", b"nummer")):
-            pointer.write_bytes(broken)
-            wait_until(lambda: client.get("/health/ready").json()["refused"])
-            assert client.get(WEEK).json() == model(events, "week")
-            pointer.write_bytes(whole)
-            wait_until(lambda: not client.get("/health/ready").json()["refused"])
+        pointer.write_bytes(b"")
+        wait_until(lambda: client.get("/health/ready").json()["refused"])
+        assert client.get(WEEK).json() == model(events, "week")
+        pointer.write_bytes(whole)
+        wait_until(lambda: not client.get("/health/ready").json()["refused"])
         elsewhere = msgspec.json.decode(whole, type=Pointer)
         pointer.write_bytes(
             msgspec.json.encode(msgspec.structs.replace(elsewhere, file="../x.duckdb"))
@@ -239,7 +234,9 @@ def test_a_broken_pointer_changes_nothing(
         assert client.get(WEEK).json() == model(events, "week")
 
 
-def test_the_folder_may_vanish(run_server, folder, make_publication, make_events, model, wait_until):
+def test_the_folder_may_vanish(
+    run_server, folder, make_publication, make_events, model, wait_until
+):
     events = make_events(1)
     make_publication(folder, events)
     with run_server() as server, server.client() as client:
@@ -252,6 +249,9 @@ def test_the_folder_may_vanish(run_server, folder, make_publication, make_events
         assert answer.json() == model(events, "month")
         assert client.get("/api/v1/publications/current").json()["number"] == 1
         assert client.get("/api/v1/publications").status_code == 200
+        # Long enough for another look: it is said once, not every second.
+        time.sleep(1.5)
+        assert server.log().count("Publication refused") == 1
         again = make_events(2)
         make_publication(folder, again)
         wait_until(lambda: client.get(WEEK).json() == model(again, "week"))

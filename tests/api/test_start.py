@@ -14,6 +14,7 @@ def start(tmp_path, *arguments, **variables):
     """Run a server that is expected to end by itself."""
     return subprocess.run(
         [sys.executable, "-m", *arguments],
+        check=False,
         env={"LEADMARTS_DATA": str(tmp_path), **variables},
         capture_output=True,
         text=True,

@@ -1,0 +1,98 @@
+"""The layer in front of the framework, around an app of one line, and without a server."""
+
+import asyncio
+
+import duckdb
+import pytest
+
+from api.hot import HotPath
+from api.opened import OpenPublication, open_publication
+from api.serving import Serving
+from publication import Store
+
+KEPT = [(b"etag", b'"x"'), (b"cache-control", b"public, max-age=0"), (b"content-length", b"6")]
+NOT_KEPT = [(b"content-length", b"6")]
+
+
+@pytest.fixture
+def serving(tmp_path, make_publication, make_events):
+    """Something that serves a real publication; to be made on the loop that uses it."""
+    store = Store(tmp_path)
+    make_publication(tmp_path, make_events(1))
+
+    def make():
+        serving = Serving(store, {})
+        pointer = store.pointer()
+        serving.publication = OpenPublication(pointer, *open_publication(store, pointer, {}))
+        return serving
+
+    return make
+
+
+def ask(serving, headers, *requests):
+    """Ask an app that answers in two pieces; return what was sent, and how often it was asked."""
+    asked = []
+
+    async def app(scope, receive, send):
+        asked.append(scope["method"])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two", "more_body": False})
+
+    async def go():
+        served = serving()
+        hot = HotPath(app, served)
+        sent = []
+        for method in requests:
+            messages = []
+
+            async def send(message, messages=messages):
+                messages.append(message)
+
+            scope = {
+                "type": "http",
+                "method": method,
+                "path": "/",
+                "query_string": b"",
+                "headers": [],
+            }
+            await hot(scope, None, send)
+            sent.append((messages[0]["status"], [message["body"] for message in messages[1:]]))
+        await served.publication.close()
+        return sent
+
+    return asyncio.run(go()), asked
+
+
+def test_what_is_kept_is_asked_for_once(serving):
+    sent, asked = ask(serving, KEPT, "HEAD", "GET", "HEAD", "GET")
+    assert sent == [(200, [b""]), (200, [b"onetwo"]), (200, [b""]), (200, [b"onetwo"])]
+    assert asked == ["GET"]
+
+
+def test_what_is_not_kept_goes_through_piece_by_piece(serving):
+    sent, asked = ask(serving, NOT_KEPT, "GET", "HEAD", "POST")
+    assert sent == [(200, [b"one", b"two"]), (200, [b"", b""]), (200, [b"one", b"two"])]
+    assert asked == ["GET", "GET", "POST"]
+
+
+@pytest.mark.parametrize("control", [b"private, max-age=5", b"no-store", b""])
+def test_only_what_is_public_is_kept(serving, control):
+    headers = [(name, control if name == b"cache-control" else value) for name, value in KEPT]
+    _, asked = ask(serving, headers, "GET", "GET")
+    assert asked == ["GET", "GET"]
+
+
+def test_a_lease_keeps_a_publication_open(serving):
+    async def go():
+        publication = serving().publication
+        with publication.lease():
+            closing = asyncio.create_task(publication.close())
+            await asyncio.sleep(0.05)
+            assert not closing.done()
+            assert await publication.rows("select 1 + $one", {"one": 1}) == [(2,)]
+        await closing
+        with pytest.raises(duckdb.ConnectionException):
+            await publication.rows("select 1", {})
+
+    asyncio.run(go())
