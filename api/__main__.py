@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import click
@@ -73,10 +74,12 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise click.ClickException(
-            f"Cannot listen on port {port} of {host}: {error.strerror}. "
-            "End the program that uses it, or choose another one with --port."
-        ) from None
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(
+                f"Port {port} of {host} is in use; end the program that uses it, "
+                "or choose another one with --port."
+            ) from None
+        raise click.ClickException(f"Cannot listen on {host}: {error.strerror}.") from None
 
 
 if __name__ == "__main__":

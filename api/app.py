@@ -65,7 +65,7 @@ def create_app() -> ASGIApp:
     return HotPath(framework, serving)
 
 
-def refuse_unacceptable(request: AnyRequest) -> None:
+async def refuse_unacceptable(request: AnyRequest) -> None:
     """Refuse a request that takes no coding this server has, nor none at all.
 
     Raises:

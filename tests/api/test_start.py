@@ -41,7 +41,7 @@ def test_a_port_in_use_is_one_line(tmp_path):
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
-    assert f"port {port} of 127.0.0.1" in ended.stderr
+    assert f"Port {port} of 127.0.0.1 is in use" in ended.stderr
     assert "--port" in ended.stderr
 
 
