@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 a dataclass field
 from typing import TYPE_CHECKING
 
+import duckdb
 import msgspec
 
 from publication import durable, shelf, staging
 from publication.archive import Archive
 from publication.checks import check_names
+from publication.connection import first_line
 from publication.dressing import dress
 from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
 from publication.inspection import inspect, sha256, verify
@@ -196,9 +198,9 @@ class Store(Archive):
                     )
             with durable.exclusive(self.folder / ".lock"):
                 yield
-        except OSError as error:
+        except (OSError, duckdb.IOException) as error:
             raise PlaceUnusable(
-                f"The publications in {self.folder} cannot be written: {error}."
+                f"The publications in {self.folder} cannot be written: {first_line(error)}."
             ) from error
 
 
