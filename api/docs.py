@@ -46,8 +46,6 @@ START = b"""\
 SwaggerUIBundle({
   dom_id: "#docs",
   url: "/openapi.json",
-  // By default a badge would send the document's address to another host.
-  validatorUrl: null,
   deepLinking: true,
 });
 """

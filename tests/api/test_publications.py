@@ -266,6 +266,28 @@ def test_gone_and_not_yet(run_server, folder, make_publication, make_events, wai
         assert "gone" in client.get("/api/v1/publications/1").json()["detail"]
 
 
+def test_a_failure_tells_the_log_and_not_the_client(
+    run_server, folder, make_publication, make_events
+):
+    old = make_publication(folder, make_events(1))
+    make_publication(folder, make_events(2))
+    spoil_manifest(folder, old)
+    with run_server() as server, server.client() as client:
+        server.may_fail = True
+        assert number_served(client) == 2
+        answer = client.get("/api/v1/publications")
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert "request_id" in problem["detail"]
+        assert old.file.removesuffix(".duckdb") not in answer.text
+        (line,) = [line for line in server.log().splitlines() if problem["request_id"] in line]
+        assert "ERROR" in line
+        assert "path=/api/v1/publications" in line
+        assert old.file.removesuffix(".duckdb") in server.log()
+        assert client.get(WEEK).status_code == 200
+
+
 def test_a_rollback_is_seen_as_a_higher_number(
     run_server, folder, make_publication, make_events, model, wait_until
 ):
