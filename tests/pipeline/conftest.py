@@ -70,11 +70,13 @@ class Project:
         """Where the leads' Delta table is."""
         return self.data / "lake" / "leads"
 
-    def start(self, *command: str, without: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Start a command in the project's root and leave it running."""
+    def start(
+        self, *command: str, without: tuple[str, ...] = (), cwd: Path = ROOT
+    ) -> subprocess.Popen[str]:
+        """Start a command, by default in the project's root, and leave it running."""
         return subprocess.Popen(
             [str(Path(sys.executable).with_name(command[0])), *command[1:]],
-            cwd=ROOT,
+            cwd=cwd,
             env={k: v for k, v in self.environment.items() if k not in without},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -82,20 +84,18 @@ class Project:
             text=True,
         )
 
-    def run(self, *command: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project's root to its end."""
-        process = self.start(*command, without=without)
+    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; the options are those of `start`."""
+        process = self.start(*command, **options)
         try:
             output, _ = process.communicate(timeout=180)
         finally:
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode, output)
 
-    def dbt(
-        self, *arguments: str, without: tuple[str, ...] = ()
-    ) -> subprocess.CompletedProcess[str]:
-        """Run dbt in the project's root."""
-        return self.run("dbt", *arguments, without=without)
+    def dbt(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run dbt to its end; the options are those of `start`."""
+        return self.run("dbt", *arguments, **options)
 
     @contextmanager
     def api(self) -> Iterator[httpx.Client]:

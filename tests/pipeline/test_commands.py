@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.pipeline.conftest import Project
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def pointer(project: Project) -> bytes | None:
@@ -172,9 +176,19 @@ def test_a_data_file_that_is_no_parquet_is_no_traceback(project_with_leads: Proj
     assert pointer(project_with_leads) is None
 
 
-def test_the_ci_target_has_a_data_folder_of_its_own(project: Project) -> None:
-    done = project.dbt("build", "--target", "ci", without=("LEADMARTS_DATA",))
-    assert "There is no Delta table leads at data/ci/lake/leads" in done.stdout
+def test_the_ci_target_has_a_data_folder_of_its_own(
+    project: Project, tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for name in ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests"):
+        (root / name).symlink_to(ROOT / name)
+    write_leads(root / "data/ci/lake/leads", [{"id": "a", "date_relance": date(2025, 1, 1)}])
+    build = project.dbt("build", "--target", "ci", without=("LEADMARTS_DATA",), cwd=root)
+    assert build.returncode == 0, build.stdout
+    assert [path.name for path in (root / "data").iterdir()] == ["ci"]
+    assert (root / "data/ci/publications/current.json").exists()
+    assert (root / "data/ci/marts.duckdb").exists()
 
 
 def test_of_two_builds_at_once_the_second_waits_then_says_one_sentence(
