@@ -14,6 +14,7 @@ See https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
 
 from __future__ import annotations
 
+import atexit
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,9 +94,16 @@ class Plugin(BasePlugin):
                 raise
             return _announce(manifest)
 
+        # A program that never closes its connections (sqlfluff) would end on a page of leaks.
+        atexit.register(_close, warehouse)
         conn.create_function(
             "publish_marts", publish_marts, [VARCHAR, VARCHAR], VARCHAR, side_effects=True
         )
+
+
+def _close(connection: weakref.ref[DuckDBPyConnection]) -> None:
+    if (left := connection()) is not None:
+        left.close()
 
 
 def _announce(manifest: Manifest) -> str:

@@ -10,19 +10,21 @@ delta_versions as (
 
 ),
 
--- Counting each event column by day first leaves a few thousand rows for everything after it.
+-- Each event column counted by day, all in one scan: a few thousand rows for everything after it.
 counted as (
 
-    {% for event_type in lead_event_types() -%}
     select
-        '{{ event_type }}' as event_type,
-        {{ event_type }} as event_date,
+        case
+            {%- for event_type in lead_event_types() %}
+            when grouping({{ event_type }}) = 0 then '{{ event_type }}'
+            {%- endfor %}
+        end as event_type,
+        coalesce({{ lead_event_types() | join(', ') }}) as event_date,
         count(*) as leads
     from leads
-    where {{ event_type }} is not null
-    group by {{ event_type }}
-    {{- '\n\n    union all\n' if not loop.last }}
-    {% endfor %}
+    -- sqlfluff's duckdb dialect does not know GROUPING SETS yet.
+    group by grouping sets (({{ lead_event_types() | join('), (') }})) -- noqa: PRS
+
 ),
 
 bounds as (
@@ -45,3 +47,4 @@ select
     end as implausible
 from counted
 cross join bounds
+where counted.event_date is not null
