@@ -36,10 +36,12 @@ def taken_port() -> Iterator[int]:
 
 
 def make(project: Project, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    # Under `make test` this would be a make within a make, which speaks otherwise.
+    typed = {k: v for k, v in project.environment.items() if not k.startswith(("MAKE", "MFLAGS"))}
     return subprocess.Popen(
         ["make", *arguments],
         cwd=ROOT,
-        env=project.environment | variables,
+        env=typed | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
