@@ -7,6 +7,8 @@ PORT ?= 8000
 BIN := .venv/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
+# One thing after the other, also under `make -j`: each needs what the one before it made.
+.NOTPARALLEL:
 .PHONY: help run demo build serve test check lint types tests soak bench lock clean
 
 help: ## Say what there is to make

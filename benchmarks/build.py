@@ -48,7 +48,13 @@ def bare_seconds(workplace: Workplace) -> float:
 
 @click.command("build")
 @click.option("--leads", default=5_000_000, show_default=True, help="How many leads.")
-@click.option("--rounds", default=5, show_default=True, help="How many alternating rounds.")
+@click.option(
+    "--rounds",
+    default=5,
+    type=click.IntRange(1),
+    show_default=True,
+    help="How many alternating rounds.",
+)
 def command(leads: int, rounds: int) -> None:
     """Models' time less that on an empty lake, against the bare daily count; peak memory."""
     with tempfile.TemporaryDirectory() as folder:

@@ -72,8 +72,20 @@ def requests_per_second(url: str, request: dict[str, str], seconds: int) -> floa
 
 @click.command("serving")
 @click.option("--leads", default=(20_000, 5_000_000), multiple=True, help="Lake sizes, in leads.")
-@click.option("--rounds", default=5, show_default=True, help="How many alternating rounds.")
-@click.option("--seconds", default=4, show_default=True, help="How long each round loads.")
+@click.option(
+    "--rounds",
+    default=5,
+    type=click.IntRange(1),
+    show_default=True,
+    help="How many alternating rounds.",
+)
+@click.option(
+    "--seconds",
+    default=4,
+    type=click.IntRange(1),
+    show_default=True,
+    help="How long each round loads.",
+)
 def command(leads: tuple[int, ...], rounds: int, seconds: int) -> None:
     """Requests per second of cached answers, against a bare ASGI app with the same bytes."""
     if shutil.which("wrk") is None:

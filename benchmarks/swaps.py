@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import click
 
@@ -27,6 +29,12 @@ while time.monotonic() < deadline:
     time.sleep(1)
 """
 """Goes back and forth between two contents, each time under the next number, once a second."""
+
+
+def served(url: str) -> int:
+    """The number of the publication that is served."""
+    with urlopen(f"{url}/health/ready", timeout=10) as answer:  # noqa: S310 -- loopback
+        return int(json.load(answer)["publication"])
 
 
 def p99(url: str, seconds: float) -> float:
@@ -48,8 +56,20 @@ def p99(url: str, seconds: float) -> float:
 
 
 @click.command("swaps")
-@click.option("--rounds", default=5, show_default=True, help="How many alternating rounds.")
-@click.option("--seconds", default=10, show_default=True, help="How long each round probes.")
+@click.option(
+    "--rounds",
+    default=5,
+    type=click.IntRange(1),
+    show_default=True,
+    help="How many alternating rounds.",
+)
+@click.option(
+    "--seconds",
+    default=10,
+    type=click.IntRange(1),
+    show_default=True,
+    help="How long each round probes.",
+)
 def command(rounds: int, seconds: int) -> None:
     """p99 of /health/live while a publication a second is swapped in, against the quiet p99."""
     with tempfile.TemporaryDirectory() as folder:
@@ -61,6 +81,7 @@ def command(rounds: int, seconds: int) -> None:
             quiet, busy = [], []
             for _ in range(rounds):
                 quiet.append(p99(url, seconds))
+                before = served(url)
                 with subprocess.Popen(
                     [sys.executable, "-c", PUBLISH, str(seconds)],
                     cwd=ROOT,
@@ -69,6 +90,8 @@ def command(rounds: int, seconds: int) -> None:
                     busy.append(p99(url, seconds))
                 if publisher.returncode != 0:
                     raise RuntimeError("the publisher failed")
+                if served(url) - before < seconds / 2:
+                    raise RuntimeError("the server did not follow the publisher")
     own, base = statistics.median(busy), statistics.median(quiet)
     click.echo(f"p99 of /health/live, quiet             {base * 1000:>8.2f} ms")
     click.echo(f"p99 with a publication every second    {own * 1000:>8.2f} ms")

@@ -71,13 +71,13 @@ class Project:
         return self.data / "lake" / "leads"
 
     def start(
-        self, *command: str, without: tuple[str, ...] = (), cwd: Path = ROOT
+        self, *command: str, empty: tuple[str, ...] = (), cwd: Path = ROOT
     ) -> subprocess.Popen[str]:
-        """Start a command, by default in the project's root, and leave it running."""
+        """Start a command, some variables set to nothing, and leave it running."""
         return subprocess.Popen(
             [str(Path(sys.executable).with_name(command[0])), *command[1:]],
             cwd=cwd,
-            env={k: v for k, v in self.environment.items() if k not in without},
+            env=self.environment | dict.fromkeys(empty, ""),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
