@@ -26,8 +26,10 @@ from dbt_common.exceptions import DbtRuntimeError
 
 from lake.errors import LakeError
 from lake.pinned import LATEST, PinnedTable, pin
+from lake.places import time_zone
 
 if TYPE_CHECKING:
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
     from duckdb import DuckDBPyConnection
 
 VERSIONS = pa.schema(
@@ -42,7 +44,7 @@ VERSIONS = pa.schema(
 """The columns of ``temp.main.delta_versions``, one row per table that could be opened."""
 
 
-NEED_THE_LAKE = frozenset({"run", "build", "test"})
+NEED_THE_LAKE = frozenset({"run", "build", "test", "freshness", "show", "snapshot"})
 """The dbt commands that read tables. All others connect too, and work without a lake."""
 
 
@@ -59,6 +61,21 @@ class Plugin(BasePlugin):
         self._pinned: list[PinnedTable] | None = None
         self._unreadable: list[str] = []
         self._lock = threading.Lock()
+
+    def update_connection_config(
+        self,
+        creds: DuckDBCredentials,  # noqa: ARG002 -- dbt-duckdb's signature
+        config: dict[str, Any],  # noqa: ARG002
+    ) -> None:
+        """See that the time zone is one before DuckDB is told to use it.
+
+        Raises:
+            DbtRuntimeError: There is no time zone of that name; one sentence.
+        """
+        try:
+            time_zone()
+        except LakeError as error:
+            raise DbtRuntimeError(str(error)) from error
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         """Register each readable table, and what versions they are, on one cursor.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -15,6 +17,7 @@ from deltalake.fs import DeltaStorageHandler
 
 from lake.contracts import TABLES
 from lake.errors import ContractBroken, TableBroken, TableMissing
+from lake.places import URI_VARIABLES, local_folder, table_uri
 from lake.scan import scan
 
 if TYPE_CHECKING:
@@ -53,17 +56,16 @@ def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
         version: A version number, or ``latest``.
 
     Raises:
+        PlaceInvalid: The place is not on this machine.
         TableMissing: There is no table there, or not that version of it.
         TableBroken: Its log or a data file is damaged or gone.
         ContractBroken: A column is missing or has a type it cannot have.
     """
-    if not DeltaTable.is_deltatable(uri):
-        raise TableMissing(
-            f"There is no Delta table {name} at {uri}: make a demo lake with "
-            "`python -m lake demo`, or load a file of your own with `python -m lake load`."
-        )
+    folder = str(local_folder(uri))
     try:
-        table = _open(name, uri, version)
+        if not DeltaTable.is_deltatable(folder):
+            raise TableMissing(_no_table(name, uri))
+        table = _open(name, folder, version)
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
         _all_files_are_there(name, table)
@@ -76,11 +78,27 @@ def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
             scan=scan(table, added),
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
         raise TableBroken(
-            f"The Delta table {name} at {uri} cannot be read ({reason}): restore it from a backup "
-            "or load it anew."
+            f"The Delta table {name} at {uri} cannot be read ({_reason(error)}): restore it from a "
+            "backup or load it anew."
         ) from error
+
+
+def _no_table(name: str, uri: str) -> str:
+    """Say how to make a table that is missing, at the place where it was looked for."""
+    contract = TABLES.get(name)
+    elsewhere = contract and uri != table_uri(contract)
+    place = f"{URI_VARIABLES[name]}={uri} " if elsewhere else ""
+    return (
+        f"There is no Delta table {name} at {uri}: make a demo lake with `{place}python -m lake "
+        f"demo`, or load a file of your own with `{place}python -m lake load`."
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Put an error of delta-rs, several coloured lines, on one plain line."""
+    plain = re.sub(r"\x1b\[[\d;]*m|[^\x20-\x7e]", " ", str(error))
+    return " ".join(plain.split())[:200].rstrip(".")
 
 
 def conform(contract: TableContract, schema: pa.Schema) -> list[pa.Field]:
@@ -89,24 +107,22 @@ def conform(contract: TableContract, schema: pa.Schema) -> list[pa.Field]:
     Raises:
         ContractBroken: A key column is missing, or a column has a type it cannot have.
     """
-    missing = [column for column in contract.key if column not in schema.names]
+    # Delta and DuckDB both take Deleted and deleted for one column.
+    actual = {field.name.lower(): field.type for field in schema}
+    missing = [column for column in contract.key if column not in actual]
     if missing:
         raise ContractBroken(
             f"The Delta table {contract.name} has no column {', '.join(missing)}, which is part of "
             f"its key ({', '.join(contract.key)}): load it with that column."
         )
     for field in contract.schema:
-        if field.name not in schema.names:
-            continue
-        actual = schema.field(field.name).type
-        if not _accepts(field.type, actual):
+        found = actual.get(field.name, field.type)
+        if not _accepts(field.type, found):
             raise ContractBroken(
-                f"The column {field.name} of the Delta table {contract.name} is {actual}, but its "
+                f"The column {field.name} of the Delta table {contract.name} is {found}, but its "
                 f"contract says {field.type}: have its writer store it so."
             )
-    return [
-        field.with_nullable(True) for field in contract.schema if field.name not in schema.names
-    ]
+    return [field.with_nullable(True) for field in contract.schema if field.name not in actual]
 
 
 def _accepts(contracted: pa.DataType, actual: pa.DataType) -> bool:
@@ -137,23 +153,35 @@ def _open(name: str, uri: str, version: str) -> DeltaTable:
     table = DeltaTable(uri)
     if version == LATEST:
         return table
-    if not version.isdecimal():
+    newest = table.version()
+    if not (version.isascii() and version.isdecimal()):
         raise TableMissing(
             f"'{version}' is no version of the Delta table {name}: give a whole number from 0 to "
-            f"{table.version()}, or '{LATEST}'."
+            f"{newest}, or '{LATEST}'."
         )
-    if int(version) > table.version():
+    if int(version) > newest:
         raise TableMissing(
             f"The Delta table {name} at {uri} has no version {version}: give a whole number from 0 "
-            f"to {table.version()}, or '{LATEST}'."
+            f"to {newest}, or '{LATEST}'."
         )
-    table.load_as_version(int(version))
+    try:
+        table.load_as_version(int(version))
+    except DeltaError as error:
+        raise TableMissing(
+            f"Version {version} of the Delta table {name} at {uri} is no longer kept "
+            f"({_reason(error)}): name a newer one, up to {newest}."
+        ) from error
     return table
 
 
 def _all_files_are_there(name: str, table: DeltaTable) -> None:
     """See that every data file of a local table exists: a lost one would fail only mid-build."""
-    lost = [uri for uri in table.file_uris() if "://" not in uri and not Path(uri).is_file()]
+    # They come percent-encoded, but a partition's folder may have a percent sign of its own.
+    lost = [
+        uri
+        for uri in table.file_uris()
+        if not Path(unquote(uri)).is_file() and not Path(uri).is_file()
+    ]
     if lost:
         raise TableBroken(
             f"Version {table.version()} of the Delta table {name} lacks {len(lost)} of its data "

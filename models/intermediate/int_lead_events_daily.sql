@@ -31,7 +31,10 @@ bounds as (
 
     select
         cast('{{ var("plausible_from") }}' as date) as first_day,
-        cast(committed_at + interval '{{ var("plausible_years_ahead") }} years' as date) as last_day
+        cast(
+            (committed_at at time zone 'UTC')
+            + interval '{{ var("plausible_years_ahead") }} years' as date
+        ) as last_day
     from delta_versions
     where name = 'leads'
 

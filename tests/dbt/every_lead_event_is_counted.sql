@@ -1,13 +1,12 @@
--- What staging has is either in the daily mart or in the implausible one.
+-- Each event that was counted by day is either in the daily mart or in the implausible one.
 with expected as (
 
-    {% for event_type in lead_event_types() -%}
     select
-        '{{ event_type }}' as event_type,
-        count({{ event_type }}) as leads
-    from {{ ref('stg_leads') }}
-    {{- '\n\n    union all\n' if not loop.last }}
-    {% endfor %}
+        event_type,
+        sum(leads) as leads
+    from {{ ref('int_lead_events_daily') }}
+    group by event_type
+
 ),
 
 counted as (

@@ -70,14 +70,12 @@ class Project:
         """Where the leads' Delta table is."""
         return self.data / "lake" / "leads"
 
-    def start(
-        self, *command: str, empty: tuple[str, ...] = (), cwd: Path = ROOT
-    ) -> subprocess.Popen[str]:
-        """Start a command, some variables set to nothing, and leave it running."""
+    def start(self, *command: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
+        """Start a command with these variables set too, and leave it running."""
         return subprocess.Popen(
             [str(Path(sys.executable).with_name(command[0])), *command[1:]],
             cwd=cwd,
-            env=self.environment | dict.fromkeys(empty, ""),
+            env=self.environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

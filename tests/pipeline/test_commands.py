@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,6 +149,46 @@ def test_an_older_version_is_built_by_its_number(
     assert contacts() == [(2,)]
 
 
+def test_both_bounds_of_plausible_dates_are_variables(built: Project) -> None:
+    def implausible(variables: str) -> Any:
+        build = built.dbt("build", "--vars", variables)
+        assert build.returncode == 0, build.stdout
+        with duckdb.connect(str(built.data / "marts.duckdb"), read_only=True) as marts:
+            found = marts.sql("select event_date, reason from lead_event_counts_implausible")
+            return sorted(set(found.fetchall()))
+
+    days = [date(2025, 1, 1), date(2025, 1, 5), date(2025, 1, 9)]
+    early = implausible("{plausible_from: 2025-01-05}")
+    assert early == [(days[0], "too early")]
+    late = implausible("{plausible_years_ahead: -100}")
+    assert late == [(day, "too late") for day in days]
+
+
+def test_a_test_alone_after_another_load_finds_nothing_wrong(
+    built: Project, write_leads: Callable[..., None]
+) -> None:
+    write_leads(built.leads, [{"id": "d", "date_relance": date(2025, 6, 1)}])
+    for command in [("test",), ("build", "-s", "+lead_event_counts_weekly")]:
+        done = built.dbt(*command)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_day_of_a_timestamp_is_taken_in_the_configured_zone(project: Project) -> None:
+    at = [datetime(2025, 1, 5, 23, 30, tzinfo=UTC)]
+    write_deltalake(project.leads, pa.table({"id": ["a"], "date_relance": at}))
+    for zone, day in [("Europe/Paris", 6), ("America/New_York", 5), ("Pacific/Auckland", 6)]:
+        build = project.dbt("build", LEADMARTS_TIMEZONE=zone)
+        assert build.returncode == 0, build.stdout
+        with duckdb.connect(str(project.data / "marts.duckdb"), read_only=True) as marts:
+            assert marts.sql(
+                "select date, date_relance from lead_event_counts_daily"
+            ).fetchall() == [(date(2025, 1, day), 1)]
+    refused = project.dbt("build", LEADMARTS_TIMEZONE="Mars")
+    assert refused.returncode != 0
+    assert refused.stdout.count("LEADMARTS_TIMEZONE is 'Mars', which is no time zone") == 1
+    assert "Traceback" not in refused.stdout
+
+
 def test_an_empty_lake_builds_empty_marts(
     project: Project, write_leads: Callable[..., None]
 ) -> None:
@@ -157,9 +199,9 @@ def test_an_empty_lake_builds_empty_marts(
         assert marts.sql("from lead_event_counts_weekly").fetchall() == []
 
 
-@pytest.mark.parametrize("command", ["run", "build", "test"])
+@pytest.mark.parametrize("command", ["run", "build", "test", "source freshness"])
 def test_without_a_lake_one_sentence_says_how_to_make_one(project: Project, command: str) -> None:
-    done = project.dbt(command)
+    done = project.dbt(*command.split())
     assert done.returncode != 0
     assert done.stdout.count("There is no Delta table leads at") == 1, done.stdout
     assert "`python -m lake demo`" in done.stdout
@@ -192,7 +234,7 @@ def test_the_ci_target_has_a_data_folder_of_its_own(
         (root / name).symlink_to(ROOT / name)
     write_leads(root / "data/ci/lake/leads", [{"id": "a", "date_relance": date(2025, 1, 1)}])
     # A variable that is empty counts as not set.
-    build = project.dbt("build", "--target", "ci", empty=PLACES, cwd=root)
+    build = project.dbt("build", "--target", "ci", cwd=root, **dict.fromkeys(PLACES, ""))
     assert build.returncode == 0, build.stdout
     assert [path.name for path in (root / "data").iterdir()] == ["ci"]
     assert (root / "data/ci/publications/current.json").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
-from deltalake import DeltaTable, QueryBuilder, write_deltalake
+from deltalake import DeltaTable, QueryBuilder, convert_to_deltalake, write_deltalake
 
 from lake.delta_source import Plugin
-from lake.errors import ContractBroken, TableBroken, TableMissing
+from lake.errors import ContractBroken, PlaceInvalid, TableBroken, TableMissing
 from lake.pinned import pin
+from lake.scan import EngineScan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,8 +182,6 @@ def test_contracted_columns_that_a_writer_left_out_read_as_nulls(tmp_path: Path)
 
 
 def test_columns_left_out_read_as_nulls_through_the_engine_too(foreign: Path) -> None:
-    from lake.scan import EngineScan  # noqa: PLC0415 -- the one test that looks inside
-
     if not FOREIGN.is_dir():
         pytest.skip(
             f"There are no foreign Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES."
@@ -222,9 +223,10 @@ def test_a_table_that_breaks_its_contract_is_a_sentence(
 
 
 def test_a_missing_table_is_a_sentence_and_registers_nothing(tmp_path: Path) -> None:
-    with pytest.raises(TableMissing, match="`python -m lake demo`"):
-        pin("leads", str(tmp_path / "leads"))
-    connection = connect(plugin_over(leads={"uri": str(tmp_path / "leads")}))
+    uri = str(tmp_path / "leads")
+    with pytest.raises(TableMissing, match=f"`LEADMARTS_LEADS_URI={uri} python -m lake demo`"):
+        pin("leads", uri)
+    connection = connect(plugin_over(leads={"uri": uri}))
     assert rows(connection, "select * from temp.main.delta_versions") == []
     assert not (tmp_path / "leads").exists()
 
@@ -262,3 +264,91 @@ def test_a_feature_that_no_reader_understands_is_named(
     log.write_text(log.read_text().replace(plain, unknown))
     with pytest.raises(TableBroken, match="typeWidening"):
         pin("leads", str(tmp_path / "leads"))
+
+
+def test_a_path_may_have_spaces_and_accents(
+    tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    uri = tmp_path / "données à moi" / "leads"
+    write_leads(uri, [{"id": "a"}])
+    assert rows(connect(plugin_over(leads={"uri": str(uri)})), "select id from leads") == [("a",)]
+
+
+@pytest.mark.parametrize("value", ["a b", "a%20b", "é/ç"])
+def test_a_partition_may_have_any_name(tmp_path: Path, value: str) -> None:
+    table = pa.table({"id": ["a"], "origin": [value]})
+    write_deltalake(tmp_path / "leads", table, partition_by=["origin"])
+    connection = connect(plugin_over(leads={"uri": str(tmp_path / "leads")}))
+    assert rows(connection, "select id, origin from temp.main.leads") == [("a", value)]
+
+
+def test_a_column_is_the_same_in_any_case(tmp_path: Path) -> None:
+    table = pa.table({"ID": ["a", "b"], "Deleted": [True, None]})
+    write_deltalake(tmp_path / "leads", table)
+    connection = connect(plugin_over(leads={"uri": str(tmp_path / "leads")}))
+    assert rows(connection, "select id, deleted from temp.main.leads") == [
+        ("a", True),
+        ("b", None),
+    ]
+
+
+def test_spark_timestamps_keep_their_century(tmp_path: Path) -> None:
+    far = datetime(9999, 12, 31, tzinfo=UTC)
+    pq.write_table(
+        pa.table({"at": pa.array([far], pa.timestamp("us", tz="UTC"))}),
+        tmp_path / "part-0.parquet",
+        use_deprecated_int96_timestamps=True,
+    )
+    convert_to_deltalake(tmp_path)
+    table = DeltaTable(tmp_path)
+    connection = connect(plugin_over(spark={"uri": str(tmp_path)}))
+    connection.register("engine", EngineScan(table, []))
+    for name in ("spark", "engine"):
+        assert rows(connection, f"select \"at\" = timestamptz '{far}' from {name}") == [(True,)]
+
+
+def test_a_commit_time_inside_the_commit_wins(
+    tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    """Files that were copied have new times; `inCommitTimestamp` stays (Delta's protocol)."""
+    write_leads(tmp_path / "leads", [{"id": "a"}])
+    log = tmp_path / "leads" / "_delta_log" / f"{0:020}.json"
+    actions = [json.loads(line) for line in log.read_text().splitlines()]
+    for action in actions:
+        if "commitInfo" in action:
+            action["commitInfo"]["inCommitTimestamp"] = 1_700_000_000_000
+    log.write_text("\n".join(map(json.dumps, actions)))
+    pinned = pin("leads", str(tmp_path / "leads"))
+    assert pinned.committed_at == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_a_version_that_was_cleaned_up_is_a_sentence(
+    tmp_path: Path, write_leads: Callable[..., None]
+) -> None:
+    for name in "abc":
+        write_leads(tmp_path / "leads", [{"id": name}])
+    DeltaTable(tmp_path / "leads").create_checkpoint()
+    (tmp_path / "leads" / "_delta_log" / f"{0:020}.json").unlink()
+    assert pin("leads", str(tmp_path / "leads")).version == 2
+    with pytest.raises(TableMissing, match=r"no longer kept .* name a newer one, up to 2"):
+        pin("leads", str(tmp_path / "leads"), "0")
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("s3://key:secret@bucket/leads", "^s3://bucket/leads is not on this machine"),
+        ("http://127.0.0.1/leads", "^http://127.0.0.1/leads is not on this machine"),
+    ],
+)
+def test_a_place_elsewhere_is_refused_before_anything_is_asked(uri: str, sentence: str) -> None:
+    with pytest.raises(PlaceInvalid, match=sentence) as refused:
+        pin("leads", uri)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_where_the_table_should_be_is_one_plain_line(tmp_path: Path) -> None:
+    (tmp_path / "leads").write_text("not a folder")
+    with pytest.raises(TableBroken, match="cannot be read") as refused:
+        pin("leads", str(tmp_path / "leads"))
+    assert str(refused.value).isprintable()
