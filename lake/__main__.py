@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lake import demo, places
+from lake import demo, places, tables
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
 from lake.demo.period import Period
 from lake.errors import LakeError
@@ -31,7 +31,9 @@ class Commands(click.Group):
         except LakeError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            raise click.ClickException(f"{error}: see to it and try again.") from None
+            raise click.ClickException(
+                f"{tables.reason(error)}: see to it and try again."
+            ) from None
 
 
 @click.group(cls=Commands, context_settings={"max_content_width": 100})

@@ -42,17 +42,27 @@ def local_folder(uri: str) -> Path:
         uri: A path, or a ``file://`` URI (RFC 8089) without a host.
 
     Raises:
-        PlaceInvalid: The place is not on this machine.
+        PlaceInvalid: The place is not on this machine, or has a percent sign in its path.
     """
     if "://" not in uri:
-        return Path(uri)
+        return _without_percent(uri)
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
         raise PlaceInvalid(
             f"{parts.scheme}://{parts.hostname or ''}{parts.path} is not on this machine, and the "
             "lake is written to local folders only: give a path."
         )
-    return Path(unquote(parts.path))
+    return _without_percent(unquote(parts.path))
+
+
+def _without_percent(path: str) -> Path:
+    """Refuse what delta-rs would decode, and then look for elsewhere."""
+    if "%" in str(Path(path).absolute()):
+        raise PlaceInvalid(
+            f"{Path(path).absolute()} has a percent sign in it, and a Delta table cannot lie "
+            "there: choose another place with LEADMARTS_DATA."
+        )
+    return Path(path)
 
 
 def rejects_folder(folder: Path) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from lake.errors import TableBroken, TableBusy
+from lake import places
+from lake.errors import PlaceInvalid, TableBroken, TableBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,17 +36,26 @@ def open_table(folder: Path) -> DeltaTable | None:
         The table, or ``None`` where the folder holds none.
 
     Raises:
+        PlaceInvalid: There is a file.
         TableBroken: There is a Delta log that cannot be read.
     """
-    if not DeltaTable.is_deltatable(str(folder)):
-        return None
+    if folder.is_file():
+        raise PlaceInvalid(
+            f"{folder} is a file, and a Delta table is a folder: move the file, or choose another "
+            "place for the table."
+        )
     try:
-        return DeltaTable(folder)
+        return DeltaTable(folder) if DeltaTable.is_deltatable(str(folder)) else None
     except (DeltaError, OSError) as error:
         raise TableBroken(
-            f"The Delta table in {folder} cannot be opened ({_reason(error)}): restore it from a "
+            f"The Delta table in {folder} cannot be opened ({reason(error)}): restore it from a "
             "backup, or remove it and load it anew."
         ) from error
+
+
+def folder_of(table: DeltaTable) -> Path:
+    """Return where a table of the lake lies."""
+    return places.local_folder(table.table_uri)
 
 
 def create(folder: Path, rows: pa.RecordBatchReader) -> None:
@@ -59,7 +70,7 @@ def create(folder: Path, rows: pa.RecordBatchReader) -> None:
         TableBroken: It cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _writing(str(folder)):
+    with _writing(folder):
         write_deltalake(
             folder,
             rows,
@@ -81,7 +92,7 @@ def append(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
         TableBusy: Another writer's commit has become that version.
         TableBroken: It cannot be written.
     """
-    with _writing(table.table_uri, table.version()):
+    with _writing(folder_of(table), table.version()):
         write_deltalake(
             table,
             rows,
@@ -105,7 +116,7 @@ def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> 
         TableBroken: It cannot be written.
     """
     values = {_quoted(name): f"s.{_quoted(name)}" for name in rows.schema.names}
-    with _writing(table.table_uri, table.version()):
+    with _writing(folder_of(table), table.version()):
         (
             table.merge(
                 rows,
@@ -134,9 +145,9 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
         TableBroken: It cannot be written.
     """
     if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
-        with _writing(table.table_uri, table.version()):
+        with _writing(folder_of(table), table.version()):
             table.alter.set_table_properties(PROPERTIES)
-    with _writing(table.table_uri, table.version()):
+    with _writing(folder_of(table), table.version()):
         write_deltalake(
             table,
             rows,
@@ -148,29 +159,35 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
 
 
 @contextmanager
-def _writing(uri: str, expected: int = -1) -> Iterator[None]:
+def _writing(folder: Path, expected: int = -1) -> Iterator[None]:
     """Turn delta-rs' errors into ours.
 
     Args:
-        uri: Where the table is.
+        folder: Where the table is.
         expected: The table's version before writing, -1 if there is none. A newer one afterwards
             means that someone else was faster; delta-rs' error alone does not tell.
     """
     try:
         yield
     except DeltaError as error:
-        if DeltaTable.is_deltatable(uri) and DeltaTable(uri).version() > expected:
+        now = open_table(folder)
+        if now is not None and now.version() > expected:
             raise TableBusy(
-                f"Someone else has just written to the Delta table in {uri}, and nothing has been "
-                "written here: try again when they are done."
+                f"Someone else has just written to the Delta table in {folder}, and nothing has "
+                "been written here: try again when they are done."
             ) from error
         raise TableBroken(
-            f"The Delta table in {uri} cannot be written ({_reason(error)}): nothing has been."
+            f"The Delta table in {folder} cannot be written ({reason(error)}): nothing has been."
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+def reason(error: Exception) -> str:
+    """Return what an error says as part of a sentence: one line without colours.
+
+    delta-rs tells each cause on a line of its own after an arrow, which is coloured.
+    """
+    causes = re.sub(r"\s*(\x1b\[[\d;]*m)*↳(\x1b\[[\d;]*m)*\s*", ": ", str(error).strip())
+    return causes.splitlines()[0].rstrip(".") if causes else type(error).__name__
 
 
 def _quoted(name: str) -> str:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake import tables
 from lake.load.chunks import ROWS
-from lake.scan import scan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,25 +44,22 @@ def keep(staging: Staging, path: Path, folder: Path) -> int:
 
     Raises:
         TableBusy: Another writer's commit came in between; nothing has been written.
-        TableBroken: The rejects cannot be written.
+        TableBroken: The rejects cannot be read or written.
     """
     rejected = staging.count("rejected")
     if not rejected:
         return 0
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    table = tables.open_table(folder)
-    kept = pa.table({"digest": pa.array([], pa.string()), "line": pa.array([], pa.int64())})
-    staging.database.register("kept", kept if table is None else scan(table))
     rows: pa.Table = staging.database.sql(
-        """
-        select $digest, $file, line, reason, row, $now
-        from rejected anti join (select line from kept where digest = $digest) using (line)
-        order by line
-        """,
+        "select $digest, $file, line, reason, row, $now from rejected order by line",
         params={"digest": digest, "file": path.name, "now": datetime.now(UTC)},
     ).to_arrow_table(ROWS)
-    staging.database.unregister("kept")
+    if (table := tables.open_table(folder)) is not None:
+        with staging.beside("kept", table):
+            query = "select line from kept where digest = $digest"
+            kept = staging.database.sql(query, params={"digest": digest}).to_arrow_table(ROWS)
+        rows = rows.filter(pc.invert(pc.is_in(rows["line"], kept["line"])))
     if len(rows):
         reader = rows.rename_columns(SCHEMA.names).cast(SCHEMA).to_reader()
         if table is None:

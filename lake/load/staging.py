@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
 
+from lake import tables
+from lake.errors import InputRejected, TableBroken
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
 from lake.load.repeats import last_wins, sum_repeats
 from lake.progress import Progress
+from lake.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
 
+    from deltalake import DeltaTable
     from duckdb import DuckDBPyConnection
 
     from lake.contracts import TableContract
@@ -29,6 +34,14 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""
+
+NO_ROOM = (
+    duckdb.IOException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
 
 REJECTED = pa.schema(
     [
@@ -83,6 +96,31 @@ class Staging:
     def count(self, table: str) -> int:
         """Return how many rows are in ``staged`` or ``rejected``."""
         return len(self.database.table(table))
+
+    @contextmanager
+    def beside(self, name: str, table: DeltaTable) -> Iterator[None]:
+        """Have a Delta table in the database, to compare with.
+
+        Args:
+            name: What it is called there.
+            table: The table.
+
+        Raises:
+            TableBroken: It cannot be read.
+        """
+        try:
+            self.database.register(name, scan(table))
+            yield
+        except NO_ROOM:
+            raise  # in the temporary database, whatever the table is like
+        except (duckdb.Error, DeltaError, pa.ArrowException) as error:
+            raise TableBroken(
+                f"The Delta table in {tables.folder_of(table)} cannot be read "
+                f"({tables.reason(error)}): restore it from a backup, or remove it and load it "
+                "anew."
+            ) from error
+        finally:
+            self.database.unregister(name)
 
     def _sql(self, kind: pa.DataType) -> str:
         """Return what DuckDB calls an Arrow type."""
@@ -157,14 +195,20 @@ def staging(
         zone: The time zone in which timestamps get their dates.
 
     Raises:
-        InputRejected: The file cannot be read whole; nothing has been written anywhere.
+        InputRejected: The file cannot be read whole, or there is no room to sort it out; the
+            table is as it was.
     """
-    with (
-        TemporaryDirectory(prefix="leadmarts-") as folder,
-        duckdb.connect(Path(folder, "staging.duckdb")) as database,
-    ):
-        database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
-        yield Staging(database, file, contract, table, zone)
+    with TemporaryDirectory(prefix="leadmarts-") as folder:
+        try:
+            with duckdb.connect(Path(folder, "staging.duckdb")) as database:
+                database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
+                yield Staging(database, file, contract, table, zone)
+        except NO_ROOM as error:
+            raise InputRejected(
+                f"{file.path} cannot be sorted out in {Path(folder).parent} "
+                f"({tables.reason(error)}): make room there for a few times its size, or name "
+                "another folder with TMPDIR."
+            ) from error
 
 
 def _blank(array: pa.Array) -> list[int]:

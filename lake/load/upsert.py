@@ -10,7 +10,6 @@ import pyarrow as pa
 from lake import tables
 from lake.load.chunks import ROWS
 from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
-from lake.scan import scan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +51,7 @@ def upsert(
 
     Raises:
         TableBusy: Another writer's commit came in between; nothing has been written.
-        TableBroken: The table cannot be written.
+        TableBroken: The table cannot be read or written.
     """
     total = staging.count("staged")
     if table is None:
@@ -107,18 +106,17 @@ def _compare(
             )
         differences.append(f"{values[name]} is distinct from t.{quoted(name)}")
     selected = ", ".join(f"{value} as {quoted(name)}" for name, value in values.items())
-    staging.database.register("target", scan(table))
-    staging.database.execute(
-        f"""
-        create or replace table changed as
-        select not {new_key} as {KNOWN}, {selected}
-        from staged as s left join target as t on {" and ".join(matches)}
-        where {" or ".join(differences)}
-        -- A key that another writer left twice in the table is still one row here.
-        qualify row_number() over (partition by s.{LINE}) = 1
-        """  # noqa: S608 - quoted names
-    )
-    staging.database.unregister("target")
+    with staging.beside("target", table):
+        staging.database.execute(
+            f"""
+            create or replace table changed as
+            select not {new_key} as {KNOWN}, {selected}
+            from staged as s left join target as t on {" and ".join(matches)}
+            where {" or ".join(differences)}
+            -- A key that another writer left twice in the table is still one row here.
+            qualify row_number() over (partition by s.{LINE}) = 1
+            """  # noqa: S608 - quoted names
+        )
     counts = f"select count(*) filter (not {KNOWN}), count(*) filter ({KNOWN}) from changed"  # noqa: S608 - a constant
     inserted, updated = staging.database.execute(counts).fetchall()[0]
     return inserted, updated

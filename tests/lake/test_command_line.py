@@ -81,6 +81,20 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(lake):
     assert "occupied" in ended.stderr
 
 
+@pytest.mark.parametrize("command", [["load", "leads", "1.csv"], ["demo"]])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_file_where_a_table_should_be_is_a_sentence(lake, command, own):
+    command = [str(lake.file("1.csv", "id\na\n")) if part == "1.csv" else part for part in command]
+    lake.folder("leads").parent.mkdir()
+    place = lake.file("lake/leads", "a file")
+    moved = {"LEADMARTS_LEADS_URI": str(place), "LEADMARTS_DATA": str(lake.data / "other")}
+    ended = lake.run(*command, **(moved if own else {}))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Error: {place} is a file, and a Delta table is a folder")
+    assert ended.stderr.count("\n") == 1
+    assert not list(lake.data.rglob("_delta_log"))
+
+
 def test_progress_is_plain_lines_when_nobody_watches(lake):
     made = lake.run("demo", "--leads", "3000000", "--days", "40", "--end", "2024-03-01")
     assert made.returncode == 0, made.stderr

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.contracts import LEADS
-from lake.errors import TableBroken
 from lake.load import load
 
 MARKETING = "product,campaign_type,campaign,channel,date,conversions\n"
@@ -261,25 +260,3 @@ def test_loads_at_once_lose_nothing_and_double_nothing(lake):
     assert sum(inserted for inserted, _ in done) == 250
     assert len(lake.rejected()) == 400
     assert len({(row["digest"], row["line"]) for row in lake.rows("leads_rejects")}) == 400
-
-
-def test_a_table_that_cannot_be_written_stays_as_it_was_and_rejects_are_kept(lake):
-    """Its log asks of writers what delta-rs does not know, as a newer Spark may."""
-    lake.load("1.csv", "id,owner\na,x\n")
-    log = lake.folder("leads") / "_delta_log" / f"{0:020}.json"
-    actions = [json.loads(line) for line in log.read_text().splitlines()]
-    asked = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["fromTheFuture"]}
-    actions = [{"protocol": asked} if "protocol" in action else action for action in actions]
-    log.write_text("\n".join(map(json.dumps, actions)))
-
-    with pytest.raises(TableBroken, match=r"cannot be written .*fromTheFuture"):
-        lake.load("2.csv", "id,owner,date_relance\na,y,\nb,z,no\n")
-    assert lake.table().version() == 0
-    assert [line for line, _ in lake.rejected()] == [3]
-
-
-def test_a_log_that_cannot_be_read_is_a_sentence(lake):
-    lake.load("1.csv", "id\na\n")
-    (lake.folder("leads") / "_delta_log" / f"{0:020}.json").write_text("{broken")
-    with pytest.raises(TableBroken, match="cannot be opened"):
-        lake.load("2.csv", "id\nb\n")
