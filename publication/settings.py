@@ -69,8 +69,11 @@ class Settings:
 
 
 def _whole_number(text: str, name: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise SettingInvalid(f'{name} is "{text}"; set it to a whole number from 1 to {MOST:,}.')
+    # Long before int() would count thousands of digits, it is a slip of the hand.
+    if not text.isdecimal() or len(text) > len(str(MOST)) or not 1 <= int(text) <= MOST:
+        raise SettingInvalid(
+            f'{name} is "{_start(text)}"; set it to a whole number from 1 to {MOST:,}.'
+        )
     return int(text)
 
 
@@ -80,5 +83,9 @@ def _number(text: str, name: str) -> float:
     except ValueError:
         number = -1
     if not 0 <= number <= MOST:
-        raise SettingInvalid(f'{name} is "{text}"; set it to a number from 0 to {MOST:,}.')
+        raise SettingInvalid(f'{name} is "{_start(text)}"; set it to a number from 0 to {MOST:,}.')
     return number
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"

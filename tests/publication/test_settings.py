@@ -60,6 +60,13 @@ def test_a_bad_number_of_publications(monkeypatch, value):
         Store.from_environment()
 
 
+@pytest.mark.parametrize("variable", ["LEADMARTS_KEEP_PUBLICATIONS", "LEADMARTS_KEEP_HOURS"])
+def test_a_number_that_never_ends(monkeypatch, variable):
+    monkeypatch.setenv(variable, "1" * 5000)
+    with pytest.raises(SettingInvalid, match=f'^{variable} .* is "{"1" * 40}…"; set it to a .*$'):
+        Store.from_environment()
+
+
 @pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e300", "long"])
 def test_bad_hours(monkeypatch, value):
     monkeypatch.setenv("LEADMARTS_KEEP_HOURS", value)
