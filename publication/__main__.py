@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from publication.manifest import Manifest, Test
 
 NOTHING_YET = "Nothing was published yet: run `dbt build` or `make run`."
+LOST = "current.json is lost; `rollback N` or `dbt build` makes it anew."
 WIDTH_WITHOUT_A_TERMINAL = 200
 
 as_json = click.option("--json", "as_json", is_flag=True, help="For machines: JSON.")
@@ -52,8 +53,15 @@ def main(ctx: click.Context) -> None:
 @as_json
 @click.pass_obj
 def list_command(store: Store, *, as_json: bool) -> None:
-    """List the publications that are kept, newest first. The newest is the current one."""
-    manifests = store.manifests()
+    """List the publications that are kept, newest first. The newest is the current one.
+
+    What is damaged or lost is said on standard error.
+    """
+    manifests, broken = store.survey()
+    for error in broken:
+        click.echo(str(error), err=True)
+    if manifests and store.pointer() is None:
+        click.echo(LOST, err=True)
     if as_json:
         _print_json(manifests)
     elif not manifests:
@@ -143,7 +151,7 @@ def rollback_command(store: Store, number: int, *, as_json: bool) -> None:
 def _chosen(store: Store, number: int | None) -> Manifest:
     manifest = store.current() if number is None else store.manifest(number)
     if manifest is None:
-        raise PublicationNotYet(NOTHING_YET)
+        raise PublicationNotYet(LOST if store.manifests() else NOTHING_YET)
     return manifest
 
 

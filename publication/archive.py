@@ -9,6 +9,7 @@ import msgspec
 
 from publication import shelf
 from publication.errors import (
+    PlaceUnusable,
     PointerBroken,
     PublicationBroken,
     PublicationGone,
@@ -22,7 +23,8 @@ from publication.manifest import Manifest, Pointer
 class Archive:
     """A folder of publications, to read.
 
-    Reading needs no lock: files never change, and the pointer is replaced in one step.
+    Reading needs no lock: files never change, and the pointer is replaced in one step. If the
+    pointer was lost, all that is kept counts as published, and nothing is current.
 
     Attributes:
         folder: Where the files, manifests and the pointer are; it need not exist.
@@ -34,6 +36,7 @@ class Archive:
         """Which publication is current, or none if nothing was published yet.
 
         Raises:
+            PlaceUnusable: The folder is something else.
             PointerBroken: ``current.json`` is there but cannot be read.
         """
         path = self.folder / "current.json"
@@ -41,6 +44,11 @@ class Archive:
             return msgspec.json.decode(path.read_bytes(), type=Pointer)
         except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            raise PlaceUnusable(
+                f"{self.folder} is no folder; move away what is there, "
+                "or set LEADMARTS_PUBLICATIONS to another place."
+            ) from error
         except (OSError, msgspec.MsgspecError) as error:
             raise PointerBroken(
                 f"{path} cannot be read ({error}); the next `dbt build` replaces it, "
@@ -66,43 +74,72 @@ class Archive:
                     ) from error
         return None
 
-    def manifest(self, number: int) -> Manifest:
+    def manifest(self, number: int, upto: int | None = None) -> Manifest:
         """What one publication says of itself.
+
+        Args:
+            number: The publication's.
+            upto: The highest number that counts as published; the current one if not given.
 
         Raises:
             PublicationGone: It was published once, but is not kept any more.
-            PublicationNotYet: The number is higher than the current one, or below 1.
+            PublicationNotYet: The number is higher than ``upto``, or below 1.
             PublicationBroken: Its manifest is damaged.
-            PointerBroken: ``current.json`` is there but cannot be read.
+            PointerBroken: ``current.json`` is needed and there, but cannot be read.
         """
-        pointer = self.pointer()
-        if pointer is None:
+        highest = self._published() if upto is None else upto
+        if highest == 0:
             raise PublicationNotYet(
                 f"There is no publication {number}: nothing was published yet; "
                 "run `dbt build` or `make run`."
             )
-        if not 1 <= number <= pointer.number:
+        if not 1 <= number <= highest:
             raise PublicationNotYet(
-                f"There is no publication {number}: they go from 1 to {pointer.number}."
+                f"There is no publication {number}: they go from 1 to {highest}."
             )
-        return self.kept(number)
+        for entry in shelf.entries(self.folder):
+            if entry.number == number:
+                try:
+                    return _decode(entry.manifest)
+                except FileNotFoundError:
+                    break
+        raise PublicationGone(
+            f"Publication {number} is gone; `python -m publication list` shows those kept."
+        )
 
-    def manifests(self) -> list[Manifest]:
+    def manifests(self, upto: int | None = None) -> list[Manifest]:
         """The kept publications, newest first; none if nothing was published yet.
 
+        A damaged manifest is passed over; :meth:`survey` says which.
+
+        Args:
+            upto: The highest number that counts as published; the current one if not given.
+
         Raises:
-            PointerBroken: ``current.json`` is there but cannot be read.
-            PublicationBroken: A manifest is damaged.
+            PointerBroken: ``current.json`` is needed and there, but cannot be read.
         """
-        pointer = self.pointer()
-        found = []
+        return self.survey(upto)[0]
+
+    def survey(self, upto: int | None = None) -> tuple[list[Manifest], list[PublicationBroken]]:
+        """The kept publications, newest first, and what is wrong with those that are damaged.
+
+        Args:
+            upto: As for :meth:`manifests`.
+
+        Raises:
+            PointerBroken: ``current.json`` is needed and there, but cannot be read.
+        """
+        highest = self._published() if upto is None else upto
+        whole, broken = [], []
         for entry in shelf.entries(self.folder):
-            if pointer is not None and entry.number <= pointer.number:
+            if entry.number <= highest:
                 try:
-                    found.append(_decode(entry.manifest))
+                    whole.append(_decode(entry.manifest))
                 except FileNotFoundError:
                     continue  # removed since, or a half that the next publisher removes
-        return found
+                except PublicationBroken as error:
+                    broken.append(error)
+        return whole, broken
 
     def path(self, manifest: Manifest) -> Path:
         """Where a publication's file is, by its own name."""
@@ -120,26 +157,16 @@ class Archive:
         manifest = self.manifest(number)
         verify(self.path(manifest), manifest)
 
-    def kept(self, number: int) -> Manifest:
-        """Read a kept publication's manifest whatever the pointer says.
-
-        Raises:
-            PublicationGone: There is none of this number.
-            PublicationBroken: Its manifest is damaged.
-        """
-        for entry in shelf.entries(self.folder):
-            if entry.number == number:
-                try:
-                    return _decode(entry.manifest)
-                except FileNotFoundError:
-                    break
-        raise PublicationGone(
-            f"Publication {number} is gone; `python -m publication list` shows those kept."
-        )
+    def _published(self) -> int:
+        """The highest number that was published; 0 if none was."""
+        pointer = self.pointer()
+        return shelf.highest(self.folder) if pointer is None else pointer.number
 
 
 def _decode(path: Path) -> Manifest:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except msgspec.MsgspecError as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, msgspec.MsgspecError) as error:
         raise PublicationBroken(f"The manifest {path} cannot be read: {error}.") from error

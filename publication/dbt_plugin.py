@@ -58,7 +58,7 @@ class Plugin(BasePlugin):
             settings = Settings.read(plugin_config)
         except PublicationError as error:
             raise DbtRuntimeError(str(error)) from error
-        self._store = Store.of(settings)
+        self._store = Store.of(settings, _warn)
         self._wait_seconds = settings.wait_seconds
         self._warehouse: Warehouse | None = None
 
@@ -104,6 +104,10 @@ class Plugin(BasePlugin):
 def _close(connection: weakref.ref[DuckDBPyConnection]) -> None:
     if (left := connection()) is not None:
         left.close()
+
+
+def _warn(text: str) -> None:
+    fire_event(Note(msg=text), level=EventLevel.WARN)
 
 
 def _announce(manifest: Manifest) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+import shutil
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+WRITING = ".writing"
+"""The name, or its end, of what is being written and will take another's place."""
 
 
 def sync(path: Path) -> None:
@@ -24,25 +28,38 @@ def sync(path: Path) -> None:
 def write(path: Path, data: bytes, mode: int) -> None:
     """Replace a file in one step: whoever opens it reads the old bytes or the new, never a mix.
 
-    One writer at a time per folder: the bytes go to ``.writing`` first, which the next writer
-    replaces if this one crashes.
-
     Args:
         path: The file; it need not exist.
         data: All its new bytes.
         mode: Its permissions, such as ``0o444``.
     """
-    temporary = path.with_name(".writing")
-    temporary.unlink(missing_ok=True)
-    temporary.write_bytes(data)
-    temporary.chmod(mode)
-    sync(temporary)
-    temporary.replace(path)
-    sync(path.parent)
+    with prepared(path, data, mode) as new:
+        new.replace(path)
+        sync(path.parent)
 
 
-def link(path: Path, target: Path) -> None:
-    """Point a relative symbolic link at a target, in one step.
+@contextmanager
+def prepared(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """Write what is to replace a file, so that only ``replace`` can still fail.
+
+    One writer at a time per folder: the bytes go to ``.writing``, which is gone in the end, and
+    which the next writer replaces if this one crashes.
+
+    Args:
+        path: The file; it need not exist.
+        data: All its new bytes, which are on the disk when this yields.
+        mode: Its permissions, such as ``0o444``.
+    """
+    with _temporary(path.with_name(WRITING)) as temporary:
+        temporary.write_bytes(data)
+        temporary.chmod(mode)
+        sync(temporary)
+        yield temporary
+
+
+@contextmanager
+def prepared_link(path: Path, target: Path) -> Iterator[Path]:
+    """Make the symbolic link that is to replace another, so that only ``replace`` can still fail.
 
     Args:
         path: The link; it need not exist.
@@ -50,11 +67,28 @@ def link(path: Path, target: Path) -> None:
             or mounted elsewhere.
     """
     folder = path.parent.resolve()
-    temporary = folder / f".{path.name}.writing"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(os.path.relpath(target.resolve(), folder))
-    temporary.replace(folder / path.name)
-    sync(folder)
+    with _temporary(folder / f".{path.name}{WRITING}") as temporary:
+        temporary.symlink_to(os.path.relpath(target.resolve(), folder))
+        yield temporary
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    path.unlink(missing_ok=True)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # the error that brought us here says more
+            path.unlink(missing_ok=True)
+
+
+def repeat(old: Path, new: Path) -> None:
+    """Give a file that never changes a second name: a hard link, or a copy where there are none."""
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
+        sync(new)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from publication import durable
+
 if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
@@ -46,20 +48,26 @@ def entries(folder: Path) -> list[Entry]:
     return sorted(found, reverse=True)
 
 
+def highest(folder: Path) -> int:
+    """The highest number in the folder, of a file or a manifest; 0 if there is none."""
+    return max((entry.number for entry in entries(folder)), default=0)
+
+
 def remove_halves(folder: Path, current: int | None) -> None:
     """Remove what crashed publishers left: files without manifest, and what never was current.
 
     Args:
         folder: The publications' folder; the caller holds its lock.
-        current: The current number. Without one (the pointer is lost or damaged) nothing tells
-            what never was current, so nothing whole is removed.
+        current: The current number. Without one nothing whole is removed: the pointer may be lost,
+            and numbers that somebody saw must not come again.
     """
+    (folder / durable.WRITING).unlink(missing_ok=True)
     for entry in entries(folder):
         if not entry.manifest.exists() or (current is not None and entry.number > current):
             entry.remove()
 
 
-def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> None:
+def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> list[OSError]:
     """Remove all but the newest publications, the young ones and the current one.
 
     Args:
@@ -67,8 +75,16 @@ def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> No
         current: The current number.
         keep: How many of the newest are kept, whatever their age.
         keep_for: What was published less than this ago is kept, however many there are.
+
+    Returns:
+        Why some could not be removed; the next publication tries again.
     """
+    failures = []
     oldest = time.time() - keep_for.total_seconds()
     for entry in entries(folder)[keep:]:
-        if entry.number != current and entry.manifest.stat().st_mtime <= oldest:
-            entry.remove()
+        try:
+            if entry.number != current and entry.manifest.stat().st_mtime <= oldest:
+                entry.remove()
+        except OSError as error:
+            failures.append(error)
+    return failures

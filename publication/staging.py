@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import uuid
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -34,15 +35,19 @@ def create(folder: Path, invocation_id: str) -> Path:
         invocation_id: Part of the name, for people who look.
     """
     own = folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', invocation_id)}-{uuid.uuid4().hex[:8]}"
-    own.mkdir(parents=True)
     staged = own / "marts.duckdb"
-    descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with ExitStack() as undo:
+        own.mkdir(parents=True)
+        undo.callback(shutil.rmtree, own, ignore_errors=True)
+        descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        undo.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
+            )
+        undo.pop_all()
     _held[staged] = descriptor
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
-        )
     return staged
 
 
@@ -55,12 +60,18 @@ def release(staged: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the folders whose builders are dead. The caller holds the publications' lock."""
+    """Remove the folders whose builders are dead. The caller holds the publications' lock.
+
+    A living builder may remove its own at any moment, without that lock.
+    """
     for own in folder.glob("*/"):
-        descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:
+            continue  # gone meanwhile, or somebody else's to remove
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(own)
+            shutil.rmtree(own, ignore_errors=True)
         except BlockingIOError:
             pass  # its builder lives
         finally:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path  # noqa: TC003 a dataclass field
 from typing import TYPE_CHECKING
 
@@ -24,10 +24,14 @@ from publication.manifest import Draft, Manifest, Pointer
 from publication.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 READ_ONLY = 0o444
 """For everyone: nobody can take DuckDB's write lock on such a file."""
+
+
+def _print_error(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,14 @@ class Store(Archive):
         link: The stable path for analysts, a symbolic link to the current file; or none.
         keep: How many of the newest publications are kept, whatever their age; at least 1.
         keep_for: What was published less than this ago is kept, however many there are.
+        warn: Hears, in a sentence, what failed after a publication was made. Standard error by
+            default.
     """
 
     link: Path | None = None
     keep: int = 5
     keep_for: timedelta = timedelta(hours=1)
+    warn: Callable[[str], None] = field(default=_print_error, repr=False, compare=False)
 
     @classmethod
     def from_environment(cls) -> Store:
@@ -57,9 +64,9 @@ class Store(Archive):
         return cls.of(Settings.read({}))
 
     @classmethod
-    def of(cls, settings: Settings) -> Store:
+    def of(cls, settings: Settings, warn: Callable[[str], None] = _print_error) -> Store:
         """Take the places and limits from settings that were read already."""
-        return cls(settings.folder, settings.link, settings.keep, settings.keep_for)
+        return cls(settings.folder, settings.link, settings.keep, settings.keep_for, warn)
 
     def stage(self, invocation_id: str) -> Path:
         """Make an empty DuckDB file to build in: a fresh, unique path below the folder.
@@ -75,6 +82,7 @@ class Store(Archive):
         """
         with self._alone():
             staging.sweep(self._staging)
+            shelf.remove_halves(self.folder, None)  # before they fill the disk that we need
             return staging.create(self._staging, invocation_id)
 
     def discard(self, staged: Path) -> None:
@@ -84,7 +92,8 @@ class Store(Archive):
     def publish(self, staged: Path, draft: Draft) -> Manifest:
         """Check and finish a staged file, and make it the current publication.
 
-        A crash at any point leaves the old publication current or the new one, both whole.
+        A crash at any point leaves the old publication current or the new one, both whole. An
+        error means that the old one still is, and that nothing of the new one is left.
         Content equal to the current one's is published too, under a new number: the run, its
         sources or its tests are new.
 
@@ -117,8 +126,7 @@ class Store(Archive):
                 )
                 staged.chmod(READ_ONLY)
                 durable.sync(staged)
-                staged.rename(self.path(manifest))
-                self._make_current(manifest)
+                self._make_current(manifest, staged.rename)
                 return manifest
         finally:
             staging.release(staged)
@@ -138,10 +146,11 @@ class Store(Archive):
         known = self._known_pointer()
         if known is not None and known.number == number:
             raise RollbackPointless(f"Publication {number} is current already.")
-        lost = known is None and shelf.entries(self.folder)
-        old = self.kept(number) if lost else self.manifest(number)
+        upto = known.number if known else shelf.highest(self.folder)
+        old = self.manifest(number, upto)
         verify(self.path(old), old)
         with self._alone():
+            self.manifest(number, upto)  # it may have been removed while we read it whole
             following = self._next_number()
             new = msgspec.structs.replace(
                 old,
@@ -149,12 +158,7 @@ class Store(Archive):
                 file=shelf.name(following, old.digest),
                 rolled_back_to=number,
             )
-            try:
-                os.link(self.path(old), self.path(new))
-            except OSError:  # a file system without hard links
-                shutil.copy2(self.path(old), self.path(new))
-                durable.sync(self.path(new))
-            self._make_current(new)
+            self._make_current(new, partial(durable.repeat, self.path(old)))
             return new
 
     @property
@@ -170,19 +174,49 @@ class Store(Archive):
     def _next_number(self) -> int:
         """One more than the highest ever seen, and no half publication left to confuse it with."""
         pointer = self._known_pointer()
-        current = pointer.number if pointer else None
-        highest = max([current or 0, *(entry.number for entry in shelf.entries(self.folder))])
-        shelf.remove_halves(self.folder, current)
+        highest = max(pointer.number if pointer else 0, shelf.highest(self.folder))
+        shelf.remove_halves(self.folder, pointer.number if pointer else None)
         return highest + 1
 
-    def _make_current(self, manifest: Manifest) -> None:
-        """With the file in place: the manifest, then the pointer, then what follows from it."""
+    def _make_current(self, manifest: Manifest, place: Callable[[Path], object]) -> None:
+        """Put the file in its place, then the manifest, then the pointer, then what follows.
+
+        What fails before the pointer is replaced is undone; what fails after it is no more than
+        a warning, since the publication is made.
+        """
+        entry = shelf.Entry(manifest.number, self.path(manifest))
         pointer = Pointer(number=manifest.number, file=manifest.file, digest=manifest.digest)
-        durable.write(self.path(manifest).with_suffix(".json"), _encode(manifest), READ_ONLY)
-        durable.write(self.folder / "current.json", _encode(pointer), 0o644)
-        if self.link is not None:
-            durable.link(self.link, self.path(manifest))
-        shelf.remove_old(self.folder, manifest.number, self.keep, self.keep_for)
+        current = self.folder / "current.json"
+        with ExitStack() as prepared:
+            try:
+                place(entry.file)
+                durable.write(entry.manifest, _encode(manifest), READ_ONLY)
+                link = self.link and prepared.enter_context(
+                    durable.prepared_link(self.link, entry.file)
+                )
+                new = prepared.enter_context(durable.prepared(current, _encode(pointer), 0o644))
+                new.replace(current)
+            except OSError:
+                entry.remove()
+                raise
+            self._follow(manifest.number, link)
+
+    def _follow(self, number: int, link: Path | None) -> None:
+        """With the pointer replaced: make it last, move the link, remove what is old."""
+        failures = []
+        try:
+            durable.sync(self.folder)
+            if self.link is not None and link is not None:
+                link.replace(self.link)
+                durable.sync(self.link.parent)
+        except OSError as error:
+            failures.append(error)
+        failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for)
+        if failures:
+            self.warn(
+                f"Published {number}, but not all that follows could be done: "
+                f"{'; '.join(map(str, failures))}. The next publication tries again."
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -31,6 +33,36 @@ WEEKLY_SQL = """
         {leads} + range::bigint as leads
     from range(10) order by 1
 """
+
+
+_watching = []
+
+
+def _audit(event, args):
+    if _watching:
+        watch = _watching.pop()  # what it does itself is not watched
+        try:
+            watch(event, args)
+        finally:
+            _watching.append(watch)
+
+
+sys.addaudithook(_audit)  # can never be taken back
+
+
+@pytest.fixture
+def watched():
+    """Call a function right before all that Python does; what it raises, that step raises."""
+
+    @contextmanager
+    def watched(watch):
+        _watching.append(watch)
+        try:
+            yield
+        finally:
+            _watching.clear()
+
+    return watched
 
 
 @pytest.fixture

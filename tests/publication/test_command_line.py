@@ -67,6 +67,46 @@ def test_list_show_verify_rollback(run, store, publish):
     )
 
 
+def test_a_lost_pointer_is_said(run, store, publish):
+    publish()
+    publish(leads=1)
+    (store.folder / "current.json").unlink()
+    sentence = "current.json is lost; `rollback N` or `dbt build` makes it anew.\n"
+    code, text, error = run("list")
+    assert (code, error) == (0, sentence)
+    assert [line.split()[0] for line in text.splitlines()] == ["number", "2", "1"]
+    assert run("show") == run("verify") == (1, "", f"Error: {sentence}")
+    assert run("verify", "2")[0] == 0
+    assert run("rollback", "1") == (0, "Published 3, which holds what 1 held.\n", "")
+    assert run("list")[2] == ""
+
+
+def test_a_damaged_manifest_is_said(run, store, publish):
+    path = store.path(publish()).with_suffix(".json")
+    publish(leads=1)
+    path.chmod(0o644)
+    path.write_text("{")
+    code, text, error = run("list", "--json")
+    assert (code, [each["number"] for each in json.loads(text)]) == (0, [2])
+    assert error.startswith(f"The manifest {path} cannot be read: ")
+    assert error.count("\n") == 1
+
+
+def test_what_follows_a_publication_is_no_more_than_a_warning(run, monkeypatch, store, publish):
+    path = store.path(publish()).with_suffix(".json")
+    publish(leads=1)
+    publish(leads=2)
+    path.unlink()
+    path.mkdir()  # cannot be removed as a manifest is
+    monkeypatch.setenv("LEADMARTS_KEEP_PUBLICATIONS", "1")
+    monkeypatch.setenv("LEADMARTS_KEEP_HOURS", "0")
+    code, text, error = run("rollback", "2")
+    assert (code, text) == (0, "Published 4, which holds what 2 held.\n")
+    assert error.startswith("Published 4, but not all that follows could be done: [Errno ")
+    assert error.endswith(f"'{path}'. The next publication tries again.\n")
+    assert [manifest.number for manifest in store.manifests()] == [4]
+
+
 def test_json_for_machines(run, store, publish):
     publish()
     publish(leads=1)

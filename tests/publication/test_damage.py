@@ -7,7 +7,7 @@ import hashlib
 import duckdb
 import pytest
 
-from publication import PointerBroken, PublicationBroken
+from publication import PlaceUnusable, PointerBroken, PublicationBroken, PublicationNotYet
 
 
 def test_numbers_rise_after_the_newest_was_deleted_by_hand(store, publish):
@@ -42,12 +42,68 @@ def test_rollback_puts_a_lost_pointer_right(store, publish, lose):
     assert [manifest.number for manifest in store.manifests()] == [3, 2, 1]
 
 
-def test_a_damaged_manifest_is_named(store, publish):
-    path = store.path(publish()).with_suffix(".json")
+def garble(path):
     path.chmod(0o644)
     path.write_text('{"number": 1}')
-    for read in (store.current, store.manifests, lambda: store.manifest(1)):
-        with pytest.raises(PublicationBroken, match=f"The manifest {path} cannot be read"):
+
+
+def make_unreadable(path):
+    """For root too, whom no mode keeps out."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [garble, make_unreadable])
+def test_a_damaged_manifest_is_named_and_passed_over(store, publish, damage):
+    first, second = publish(), publish(leads=1)
+    path = store.path(first).with_suffix(".json")
+    damage(path)
+    with pytest.raises(PublicationBroken, match=f"The manifest {path} cannot be read"):
+        store.manifest(1)
+    assert store.manifests() == [second]
+    ((whole,), (broken,)) = store.survey()
+    assert whole == second
+    assert str(path) in str(broken)
+    damage(store.path(second).with_suffix(".json"))
+    with pytest.raises(PublicationBroken, match="cannot be read"):
+        store.current()
+    assert publish(leads=2).number == 3
+
+
+def test_all_that_is_kept_counts_when_the_pointer_is_lost(store, publish):
+    first, second = publish(), publish(leads=1)
+    (store.folder / "current.json").unlink()
+    assert store.current() is None
+    assert store.manifests() == [second, first]
+    assert store.manifest(1) == first
+    store.verify(2)
+
+
+def test_readers_can_say_themselves_what_counts_as_published(store, publish):
+    first, _ = publish(), publish(leads=1)
+    for content in (None, "{"):
+        assert store.manifests(upto=1) == [first]
+        assert store.manifest(1, upto=1) == first
+        with pytest.raises(PublicationNotYet, match="they go from 1 to 1"):
+            store.manifest(2, upto=1)
+        if content is not None:
+            (store.folder / "current.json").write_text(content)
+
+
+def test_a_number_that_somebody_saw_does_not_come_again(store, publish):
+    publish()
+    before = (store.folder / "current.json").read_bytes()
+    publish(leads=1)
+    (store.folder / "current.json").write_bytes(before)  # as a power cut may do
+    assert publish(leads=2).number == 3
+    assert [manifest.number for manifest in store.manifests()] == [3, 1]
+
+
+def test_a_folder_that_is_none_is_named(store):
+    store.folder.parent.mkdir()
+    store.folder.write_text("")
+    for read in (store.pointer, store.manifests, lambda: store.rollback(1)):
+        with pytest.raises(PlaceUnusable, match="publications is no folder; move away"):
             read()
 
 

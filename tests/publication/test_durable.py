@@ -37,6 +37,7 @@ def test_what_a_crashed_writer_left_is_no_obstacle(tmp_path):
     durable.write(tmp_path / "a.json", b"whole", 0o444)
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     (tmp_path / ".link.writing").symlink_to("nowhere")
-    durable.link(tmp_path / "link", tmp_path / "a.json")
+    with durable.prepared_link(tmp_path / "link", tmp_path / "a.json") as link:
+        link.replace(tmp_path / "link")
     assert (tmp_path / "link").read_bytes() == b"whole"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "link"]

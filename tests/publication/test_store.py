@@ -195,16 +195,3 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path, publish):
     (tmp_path / "file").write_text("")
     with pytest.raises(PlaceUnusable, match=r"cannot be written: .*Not a directory"):
         publish(into=Store(tmp_path / "file" / "publications"))
-
-
-def test_what_a_crashed_builder_left_goes_and_what_a_living_one_has_stays(store, publish):
-    ours = store.stage("alive")
-    left = store.folder / ".staging" / "crashed-1"
-    left.mkdir()
-    (left / "marts.duckdb").write_text("half")
-    (left / "lock").touch()
-    store.stage("next")
-    assert not left.exists()
-    assert ours.exists()
-    store.discard(ours)
-    assert not ours.parent.exists()
