@@ -28,22 +28,17 @@ class OpenPublication:
     Its answers live and die with it, so none of them can ever be stale.
 
     Attributes:
-        pointer: What named it current.
         manifest: What it says of itself.
         answers: What was answered from it.
     """
 
-    def __init__(
-        self, pointer: Pointer, manifest: Manifest, connection: duckdb.DuckDBPyConnection
-    ) -> None:
+    def __init__(self, manifest: Manifest, connection: duckdb.DuckDBPyConnection) -> None:
         """Take over what :func:`open_publication` opened.
 
         Args:
-            pointer: What names it current.
             manifest: Its manifest.
             connection: To its file, read-only. Closing it is this object's business from now on.
         """
-        self.pointer = pointer
         self.manifest = manifest
         self.answers = Answers()
         self._connection = connection
@@ -138,8 +133,9 @@ def open_publication(
         )
     connection = connect(path, threads=1)
     try:
-        for mart in manifest.marts:
-            connection.table(f'main."{mart.name}"').limit(1).fetchall()
+        with connection.cursor() as cursor:
+            for mart in manifest.marts:
+                cursor.table(f'main."{mart.name}"').limit(1).fetchall()
     except duckdb.Error as error:
         connection.close()
         raise PublicationBroken(f"{path} cannot be queried: {error}") from error

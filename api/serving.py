@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from loguru import logger
 
 from api.opened import OpenPublication, open_publication
+from api.sight import Sight, look
 from publication import PublicationError
 
 if TYPE_CHECKING:
@@ -16,12 +18,18 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
-    from publication import Pointer, Store
+    from publication import Store
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the pointer."""
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the folder."""
 
-Marks = tuple[tuple[int, int, int] | None, ...]
+SERVED_AFTER = 1.0
+"""Seconds from when something is published until it is served. Workers look at different moments
+but can agree on this one, so that a client that meets several of them sees no number go back."""
+
+TRY_AGAIN = 15.0
+"""Seconds until a refused publication is tried again though nothing about its files changed: the
+reason may have been the machine's, such as too many open files."""
 
 
 class Refusal(NamedTuple):
@@ -29,13 +37,11 @@ class Refusal(NamedTuple):
 
     Attributes:
         reason: One sentence.
-        pointer: What was refused; none if the pointer itself cannot be read.
-        marks: How its files looked. It is tried again when they look different.
+        sight: What was refused; none if the pointer is missing or cannot be read.
     """
 
     reason: str
-    pointer: Pointer | None
-    marks: Marks
+    sight: Sight | None = None
 
 
 class Serving:
@@ -60,12 +66,14 @@ class Serving:
         self.publication: OpenPublication | None = None
         self.refusal: Refusal | None = None
         self.warm: Callable[[OpenPublication], Awaitable[None]] | None = None
+        self._served: Sight | None = None
+        self._try_again = 0.0
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Open the current publication, and watch for the next one while the server runs."""
-        await self._look_safely()
+        await self._look()
         if self.publication is None and self.refusal is None:
             logger.warning(
                 "There is no publication in {} yet; `dbt build` makes one, and so does `make run`.",
@@ -80,72 +88,81 @@ class Serving:
                 await watcher
             if self.publication is not None:
                 await self.publication.close()
+            logger.info("Lead Marts stops.")
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            await self._look_safely()
-
-    async def _look_safely(self) -> None:
-        """Look; whatever goes wrong, what is served stays and the next look comes."""
-        try:
             await self._look()
-        except Exception:  # noqa: BLE001 a watcher that dies would serve old numbers for ever
-            logger.exception("The watcher failed to look at the publications; it goes on.")
 
     async def _look(self) -> None:
+        """Look; whatever goes wrong, what is served stays and the next look comes."""
+        sight = None
         try:
-            pointer = await asyncio.to_thread(self.store.pointer)
+            sight = await asyncio.to_thread(look, self.store)
+            if sight is None:
+                self._miss()
+            elif sight.same_files(self._served):
+                self.refusal = None
+            elif not self._refused_lately(sight):
+                await self._serve(sight)
         except PublicationError as error:
-            self._refuse(Refusal(str(error), None, ()))
-            return
-        if pointer is None:
-            if self.publication is not None:
-                reason = f"{self.store.folder / 'current.json'} is gone."
-                self._refuse(Refusal(reason, None, ()))
-            return
-        if self.publication is not None and self.publication.pointer == pointer:
+            self._refuse(Refusal(str(error), sight))
+        except Exception as error:  # noqa: BLE001 a watcher that dies would serve old numbers for ever
+            self._refuse(Refusal(f"It cannot be opened: {error!r}.", sight), error)
+
+    def _miss(self) -> None:
+        """There is no pointer: not yet, or not any more."""
+        if self.publication is None:
             self.refusal = None
-            return
-        marks = await asyncio.to_thread(self._marks, pointer)
-        if self.refusal and (self.refusal.pointer, self.refusal.marks) == (pointer, marks):
-            return
+        else:
+            self._refuse(Refusal(f"{self.store.folder / 'current.json'} is gone."))
+
+    def _refused_lately(self, sight: Sight) -> bool:
+        refused = self.refusal is not None and self.refusal.sight == sight
+        return refused and asyncio.get_running_loop().time() < self._try_again
+
+    async def _serve(self, sight: Sight) -> None:
+        """Open and warm what was seen, and swap it in at the moment when every worker does.
+
+        Raises:
+            PublicationError: It cannot be served, and is still what the folder shows.
+        """
+        loop = asyncio.get_running_loop()
+        # Bounded, so that a clock that jumped costs a little patience and no more.
+        wait = min(max(sight.since + SERVED_AFTER - time.time(), 0), SERVED_AFTER)
+        moment = loop.time() + wait
         try:
-            manifest, connection = await asyncio.to_thread(
-                open_publication, self.store, pointer, self._required
+            opened = await asyncio.to_thread(
+                open_publication, self.store, sight.pointer, self._required
             )
-        except PublicationError as error:
-            self._refuse(Refusal(str(error), pointer, marks))
-            return
-        new = OpenPublication(pointer, manifest, connection)
+        except PublicationError:
+            if await asyncio.to_thread(look, self.store) == sight:
+                raise
+            return  # a newer one came, and this one may be gone: the next look sees it
+        new = OpenPublication(*opened)
         try:
             if self.warm:
                 await self.warm(new)
-        finally:
-            self._swap_in(new)
+            await asyncio.sleep(moment - loop.time())
+        except BaseException:
+            await new.close()
+            raise
+        self._swap_in(new, sight)
 
-    def _marks(self, pointer: Pointer) -> Marks:
-        """What tells whether a refused publication's files were touched since."""
-        file = self.store.folder / pointer.file
-        marks: list[tuple[int, int, int] | None] = []
-        for path in (file, file.with_suffix(".json")):
-            try:
-                stat = path.stat()
-                marks.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-            except OSError:
-                marks.append(None)
-        return tuple(marks)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        if self.refusal != refusal:
-            self.refusal = refusal
-            served = self.publication.manifest.number if self.publication else None
+    def _refuse(self, refusal: Refusal, unexpected: Exception | None = None) -> None:
+        """Remember why; log it, unless that is what was logged last."""
+        before, self.refusal = self.refusal, refusal
+        self._try_again = asyncio.get_running_loop().time() + TRY_AGAIN
+        if before is None or before.reason != refusal.reason:
             logger.bind(
-                publication=refusal.pointer.number if refusal.pointer else None, still_served=served
-            ).error("Publication refused: {}", refusal.reason)
+                publication=refusal.sight.pointer.number if refusal.sight else None,
+                still_served=self.publication.manifest.number if self.publication else None,
+            ).opt(exception=unexpected).error("Publication refused: {}", refusal.reason)
 
-    def _swap_in(self, new: OpenPublication) -> None:
-        old, self.publication, self.refusal = self.publication, new, None
+    def _swap_in(self, new: OpenPublication, sight: Sight) -> None:
+        old, self.publication = self.publication, new
+        self._served, self.refusal = sight, None
         logger.bind(
             publication=new.manifest.number,
             file=new.manifest.file,

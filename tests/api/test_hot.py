@@ -23,7 +23,7 @@ def serving(tmp_path, make_publication, make_events):
     def make():
         serving = Serving(store, {})
         pointer = store.pointer()
-        serving.publication = OpenPublication(pointer, *open_publication(store, pointer, {}))
+        serving.publication = OpenPublication(*open_publication(store, pointer, {}))
         return serving
 
     return make

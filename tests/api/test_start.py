@@ -1,10 +1,13 @@
 """How the server starts, and how it says that it cannot."""
 
+import os
 import re
 import socket
 import subprocess
 import sys
+from datetime import datetime
 
+import msgspec
 import pytest
 
 WEEK = "/api/v1/transformation/count_date_by_week"
@@ -72,14 +75,39 @@ def test_a_wrong_setting_is_one_sentence(tmp_path, command, variables, told):
     assert ended.stderr.strip().count("\n") == 0
 
 
-def test_several_workers(run_server, make_publication, make_events, model, tmp_path):
-    events = make_events(1)
-    make_publication(tmp_path / "publications", events)
-    with (
-        run_server(["-m", "api", "--port", "0", "--workers", "2"]) as server,
-        server.client() as client,
-    ):
-        assert client.get(WEEK).json() == model(events, "week")
+def test_several_workers_swap_at_one_moment(
+    run_server, make_publication, make_events, model, wait_until, tmp_path
+):
+    """However far apart their looks are, and not before all of them had time to look."""
+    folder = tmp_path / "publications"
+    make_publication(folder, make_events(1))
+
+    def served(number):
+        """The moments at which each process began to serve a publication."""
+        told = (msgspec.json.decode(line) for line in server.log().splitlines())
+        return {
+            line["process"]: datetime.fromisoformat(line["time"]).timestamp()
+            for line in told
+            if line["message"] == f"Publication {number} is served now."
+        }
+
+    command = ["-m", "api", "--port", "0", "--workers", "2"]
+    allowed = {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example"}
+    with run_server(command, **allowed) as server:
+        wait_until(lambda: len(served(1)) == 2)
+        for number in (2, 3):
+            make_publication(folder, make_events(number))
+            published = (folder / "current.json").stat().st_ctime
+            os.utime(folder / "current.json", (0, 0))  # like a copy that keeps its times
+            moments = sorted(
+                wait_until(lambda n=number: len(served(n)) == 2 and served(n)).values()
+            )
+            assert served(number).keys() == served(1).keys()
+            first, second = (moment - published for moment in moments)
+            assert 0.9 < first <= second < 2
+            assert second - first < 0.2
+        with server.client() as client:
+            assert client.get(WEEK).json() == model(make_events(3), "week")
 
 
 @pytest.mark.parametrize(

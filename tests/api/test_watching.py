@@ -1,0 +1,150 @@
+"""The watcher by itself: what it opens when, and what it tries again. No server, real files."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+
+import duckdb
+import pytest
+from loguru import logger
+
+from api import serving as module
+from api.serving import Serving
+from publication import Store
+
+HOLD = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def told():
+    """What the log says meanwhile."""
+    lines = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]))
+    yield lines
+    logger.remove(sink)
+
+
+@pytest.fixture
+def hold():
+    """Opens a file for writing in another process, until its input ends."""
+    holders = []
+
+    def start(path):
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        holders.append(holder)
+        assert holder.stdout.readline()
+        return holder
+
+    yield start
+    for holder in holders:
+        holder.communicate()
+
+
+@asynccontextmanager
+async def watching(folder, warm=None):
+    serving = Serving(Store(folder), {})
+    serving.warm = warm
+    async with serving.lifespan(None):
+        yield serving
+
+
+async def until(condition, seconds=5):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 what is waited for sets no event
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("jump", [-100_000, 100_000])
+def test_a_clock_that_jumped_delays_nothing_for_long(
+    tmp_path, make_publication, make_events, monkeypatch, jump
+):
+    async def go():
+        make_publication(tmp_path, make_events(1))
+        async with watching(tmp_path) as serving:
+            await asyncio.to_thread(make_publication, tmp_path, make_events(2))
+            await until(lambda: serving.publication.manifest.number == 2, seconds=2)
+
+    now = time.time
+    monkeypatch.setattr(module.time, "time", lambda: now() + jump)
+    asyncio.run(go())
+
+
+def test_a_refusal_is_tried_again_though_nothing_changed(
+    tmp_path, make_publication, make_events, monkeypatch, told, hold
+):
+    """Another process holds the file for a while; neither file nor manifest ever changes."""
+    monkeypatch.setattr(module, "TRY_AGAIN", 0.3)
+    path = tmp_path / make_publication(tmp_path, make_events(1)).file
+    holder = hold(path)
+    before = path.stat()
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            await asyncio.sleep(1)
+            assert "cannot be opened" in serving.refusal.reason
+            await asyncio.to_thread(holder.communicate)
+            await until(lambda: serving.publication)
+
+    asyncio.run(go())
+    assert path.stat().st_ctime_ns == before.st_ctime_ns
+    assert len([line for line in told if "refused" in line]) == 1
+
+
+def test_a_refusal_is_tried_again_at_once_when_permissions_change(
+    tmp_path, make_publication, make_events, hold
+):
+    path = tmp_path / make_publication(tmp_path, make_events(1)).file
+    holder = hold(path)
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            await asyncio.to_thread(holder.communicate)
+            assert serving.refusal
+            path.chmod(0o444)
+            await until(lambda: serving.publication)
+
+    asyncio.run(go())
+
+
+def test_what_is_served_is_not_opened_again_for_a_link(tmp_path, make_publication, make_events):
+    path = tmp_path / make_publication(tmp_path, make_events(1)).file
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            served = serving.publication
+            (tmp_path / "link").hardlink_to(path)
+            await asyncio.sleep(3 * module.LOOK_EVERY)
+            assert serving.publication is served
+
+    asyncio.run(go())
+
+
+def test_it_is_warm_before_it_is_served_and_closed_when_the_server_stops(
+    tmp_path, make_publication, make_events
+):
+    async def go():
+        make_publication(tmp_path, make_events(1))
+        warmed = []
+
+        async def warm(new):
+            warmed.append((new.manifest.number, serving.publication.manifest.number))
+
+        async with watching(tmp_path) as serving:
+            serving.warm = warm
+            make_publication(tmp_path, make_events(2))
+            await until(lambda: serving.publication.manifest.number == 2)
+            assert warmed == [(2, 1)]
+            last = serving.publication
+        with pytest.raises(duckdb.ConnectionException):
+            await last.rows("select 1", {})
+
+    asyncio.run(go())
