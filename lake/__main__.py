@@ -95,18 +95,19 @@ def demo_command(leads: int, days: int, end: datetime | None, seed: int, force: 
 def load_command(table: str, file: Path) -> None:
     """Load FILE into the table of leads or of marketing conversions.
 
-    FILE is a CSV, NDJSON or Parquet file, by its name: .csv, .ndjson, .jsonl (each also .gz) or
-    .parquet. Rows with a new key are inserted, those with a known key updated where they differ;
-    the table is made if there is none. Loading a file again changes nothing.
+    FILE is a CSV (commas, a header), NDJSON or Parquet file, by its name: .csv, .ndjson, .jsonl
+    (each also .gz) or .parquet. Rows with a new key are inserted, those with a known key updated
+    where they differ; the table is made if there is none. Loading a file again changes nothing.
 
     The key of leads is id; of several leads with one id in FILE the last wins. The key of
     marketing is product, campaign_type, campaign, channel and date; the conversions of several
     rows with one key in FILE are added up.
 
-    Dates are ISO 8601 dates or timestamps; one with a zone gets its date in LEADMARTS_TIMEZONE
-    (Europe/Paris). Further columns are kept, and added to the table when they first have a value.
-    An empty cell makes the value null. A column that FILE does not have (in NDJSON: that a line
-    does not have) keeps the values it has.
+    Dates are YYYY-MM-DD, alone or with a time after a T or a space (ISO 8601), in the years 1 to
+    9999; one with a zone gets its date in LEADMARTS_TIMEZONE (Europe/Paris). Further columns are
+    kept, and added to the table when they first have a value. An empty cell makes the value null.
+    A column that FILE does not have (in NDJSON: that a line does not have) keeps the values it
+    has.
 
     Rows that cannot be taken are kept in <table>_rejects beside the table, with their line and
     the reason; the others are loaded, and the exit code is 0.

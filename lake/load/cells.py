@@ -1,12 +1,13 @@
 """What one cell is as a value of a column's type.
 
-Text is read as ISO 8601 (dates and timestamps), as a number or as a truth value; text that is
+Text is read as a date or a timestamp of ISO 8601, as a number or as a truth value; text that is
 blank, and a number that is NaN, is an empty cell.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ TRUTHS = {
     **dict.fromkeys(("false", "f", "0", "no", "n", "non", "faux"), False),
 }
 """What files call true and false; a spreadsheet set to French writes VRAI and FAUX."""
+
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ].+)?", re.ASCII)
+"""A date or a timestamp; ISO 8601 has other forms, such as weeks, that nobody means by it."""
 
 
 class NotOneError(ValueError):
@@ -76,6 +81,8 @@ def _moment(cell: object, expected: str) -> date | datetime | None:
         raise NotOneError(expected)
     if not (text := cell.strip()):
         return None
+    if not MOMENT.fullmatch(text):
+        raise NotOneError(expected)
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -83,14 +90,14 @@ def _moment(cell: object, expected: str) -> date | datetime | None:
 
 
 def _date(cell: object, zone: ZoneInfo) -> date | None:
-    moment = _moment(cell, "no date (YYYY-MM-DD, or an ISO 8601 timestamp)")
+    moment = _moment(cell, "no date (YYYY-MM-DD, or with a time after T or a space)")
     if not isinstance(moment, datetime):
         return moment
     return (moment.astimezone(zone) if moment.tzinfo else moment).date()
 
 
 def _timestamp(cell: object, zone: ZoneInfo, *, zoned: bool) -> datetime | None:
-    moment = _moment(cell, "no timestamp (ISO 8601)")
+    moment = _moment(cell, "no timestamp (YYYY-MM-DD, or with a time after T or a space)")
     if moment is None:
         return None
     if not isinstance(moment, datetime):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 import pyarrow as pa
 
@@ -21,6 +22,12 @@ LINE, PRESENT, KNOWN = "_line", "_present", "_known"
 
 RESERVED = frozenset({LINE, PRESENT, KNOWN, "_change_type", "_commit_version", "_commit_timestamp"})
 """Names that staging and Delta's change data feed have for themselves."""
+
+CONTROL = frozenset({"Cc", "Cs"})
+"""The Unicode categories that no name may hold: controls such as NUL, and halves of characters."""
+
+COLUMN_LIMIT = 1_000
+"""How many columns a table may grow to: comparing many more needs more memory than there is."""
 
 INTEGER_LIMIT = 2**63
 
@@ -71,14 +78,19 @@ class Columns:
             Those that had not come before, in order.
 
         Raises:
-            InputRejected: A name cannot be a column's.
+            InputRejected: A name cannot be a column's, or there are too many.
         """
         new = [name for name in dict.fromkeys(names) if name not in self.types]
         for name in new:
-            if not name or name in RESERVED:
+            if not name or name.lower() in RESERVED or CONTROL.intersection(map(category, name)):
                 raise InputRejected(
-                    f"{self._file.path} has a column called '{name}', which no column of the lake "
+                    f"{self._file.path} has a column called {name!r}, which no column of the lake "
                     "may be called: rename it."
+                )
+            if name.lower() not in self._spelling and len(self._spelling) >= COLUMN_LIMIT:
+                raise InputRejected(
+                    f"{self._file.path} has a column called {name}, with which the table would "
+                    f"have more than {COLUMN_LIMIT:,}: take out those that nobody needs."
                 )
             spelling = self._spelling.setdefault(name.lower(), name)
             if spelling != name:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CELL_LIMIT = 16 * 2**20
+"""How many characters a cell may have; Python's own limit is 131,072."""
+
+
 class CsvFile:
     """A CSV file. Every new column is text; an empty cell is empty, quoted or not."""
 
@@ -33,6 +37,11 @@ class CsvFile:
             raise InputRejected(f"{path} has a header that cannot be read: {names.reason}.")
         if not names:
             raise InputRejected(f"{path} is empty: its first line must name the columns.")
+        if len(names) == 1 and (other := next((sign for sign in ";\t|" if sign in names[0]), None)):
+            raise InputRejected(
+                f"{path} has {other!r} between its cells where a comma must be: save it with "
+                "commas, and with a point in decimal numbers."
+            )
         self.header: Sequence[str] | None = [name.strip() for name in names]
         if "" in self.header:
             raise InputRejected(
@@ -96,7 +105,8 @@ class _Records:
             yield line
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | Rejected]]:
-        """Yield each record's cells, or what is wrong with its quotes."""
+        """Yield each record's cells, or why it has none."""
+        csv.field_size_limit(CELL_LIMIT)
         reader = csv.reader(self._lines(), strict=True)
         while True:
             self._taken.clear()
@@ -106,17 +116,21 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield line, self._misquoted(line, str(error))
+                yield line, self._unreadable(line, str(error))
             else:
                 if cells:
                     yield line, cells
 
-    def _misquoted(self, line: int, error: str) -> Rejected:
+    def _unreadable(self, line: int, error: str) -> Rejected:
         """Reject the record that was being read, unless nobody can tell where it ends."""
-        if error == "unexpected end of data" or error.startswith("field larger"):
+        record = "".join(self._taken)
+        too_large = error.startswith("field larger")
+        if error == "unexpected end of data" or (too_large and record.count('"') % 2):
             raise InputRejected(
                 f"{self._path}, line {line}: a quoted cell opens there and does not close "
-                f"(within {csv.field_size_limit():,} characters): close it, and write a quote "
-                "within a quoted cell twice."
+                f"(within {CELL_LIMIT:,} characters): close it, and write a quote within a quoted "
+                "cell twice."
             )
-        return Rejected(line, f"its quotes cannot be read: {error}", "".join(self._taken))
+        if too_large:
+            return Rejected(line, f"a cell has more than {CELL_LIMIT:,} characters", record)
+        return Rejected(line, f"its quotes cannot be read: {error}", record)

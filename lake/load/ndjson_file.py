@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+DEPTH_LIMIT = 100
+"""How deep objects and lists may lie in each other; Python itself gives up at some hundreds."""
+
 
 class NdjsonFile:
     """An NDJSON file. The values of a new column decide its type."""
@@ -65,9 +68,25 @@ def _row(line: int, text: bytes) -> dict[str, Any] | Rejected:
         row = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Rejected(line, f"no JSON: {error}", text.decode(errors="backslashreplace"))
+    except RecursionError:
+        row = None
+    if row is None or _too_deep(row, text):
+        reason = f"objects and lists lie more than {DEPTH_LIMIT} deep in each other"
+        return Rejected(line, reason, text.decode())
     if not isinstance(row, dict):
         return Rejected(line, "no JSON object", row)
     return row
+
+
+def _too_deep(row: Any, text: bytes) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether a row goes deeper than the limit; most texts have too few brackets for that."""
+    if text.count(b"[") + text.count(b"{") <= DEPTH_LIMIT:
+        return False
+    containers = [row]
+    for _ in range(DEPTH_LIMIT):
+        groups = [each.values() if isinstance(each, dict) else each for each in containers]
+        containers = [each for group in groups for each in group if isinstance(each, (dict, list))]
+    return bool(containers)
 
 
 def _chunk(

@@ -45,7 +45,7 @@ class ParquetFile:
         """Read the schema.
 
         Raises:
-            InputRejected: It is no Parquet file.
+            InputRejected: It is no Parquet file, or has no columns.
         """
         self.path = path
         try:
@@ -53,6 +53,8 @@ class ParquetFile:
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
         self.header: Sequence[str] | None = list(self._schema.names)
+        if not self.header:
+            raise InputRejected(f"{path} has no columns: write it anew from rows that have some.")
 
     def type_of(self, column: str) -> pa.DataType | None:
         """Return Delta's type for a column, ``None`` for one without any values."""

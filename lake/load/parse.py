@@ -5,7 +5,6 @@ The same rules hold for every format. What has the column's type already stays a
 
 from __future__ import annotations
 
-from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -48,8 +47,7 @@ def parse(
         the reason, by its index.
     """
     if isinstance(cells, pa.Array):
-        floating = pa.types.is_floating(target)
-        if cells.type == target and not (floating and _has_infinite_or_nan(cells)):
+        if cells.type == target and _is_sound(cells):
             return cells, {}
         cells = values_of(cells)
     if pa.types.is_string(target):
@@ -70,9 +68,10 @@ def values_of(array: pa.Array) -> list[Any]:
 
     Python's dates and timestamps end with the year 9999, and its timestamps at microseconds.
     """
-    if pa.types.is_timestamp(array.type):
-        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
     try:
+        if pa.types.is_timestamp(array.type):
+            micros = pa.timestamp("us", array.type.tz)
+            array = array.cast(options=pc.CastOptions(micros, allow_time_truncate=True))
         return list(array.to_pylist())
     except (ValueError, OverflowError):
         return [_value(scalar) for scalar in array]
@@ -98,15 +97,20 @@ class _Known(dict[object, object]):
             return cell
         try:
             return self._convert(cell)
-        except (ValueError, TypeError, OverflowError, InvalidOperation, pa.ArrowException) as error:
+        except (ArithmeticError, RecursionError, TypeError, ValueError, pa.ArrowException) as error:
             text = text_of(cell)
             shown = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
             reason = f"is {error}" if isinstance(error, NotOneError) else f"does not fit ({error})"
             return Misfit(f"'{shown}' {reason}")
 
 
-def _has_infinite_or_nan(array: pa.Array) -> bool:
-    return pc.all(pc.is_finite(array)).as_py() is False
+def _is_sound(array: pa.Array) -> bool:
+    """Tell whether no cell is a number that is none, or a time outside of Python's years."""
+    if pa.types.is_floating(array.type):
+        return pc.all(pc.is_finite(array)).as_py() is not False
+    if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
+        return not any(type(end) is Misfit for end in map(_value, pc.min_max(array).values()))
+    return True
 
 
 def _value(scalar: pa.Scalar) -> object:

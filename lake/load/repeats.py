@@ -43,7 +43,7 @@ def last_wins(
 
 
 def sum_repeats(database: DuckDBPyConnection, contract: TableContract, columns: Columns) -> int:
-    """Add up the rows of each key in its last row, which all other columns are taken from.
+    """Add up the rows of each key in its last row; other columns get their last value.
 
     A floating-point sum is exact before it is rounded (``math.fsum``), so that the order of the
     rows does not matter.
@@ -55,6 +55,7 @@ def sum_repeats(database: DuckDBPyConnection, contract: TableContract, columns: 
         InputRejected: A sum is larger than a number can be.
     """
     lines = _repeats(database, contract, LINE)
+    _bring_down(database, contract, columns)
     for name in contract.additive:
         if name not in columns.types:
             continue
@@ -73,19 +74,31 @@ def sum_repeats(database: DuckDBPyConnection, contract: TableContract, columns: 
         )
         database.register("sums", sums)
         database.execute(
-            f"""
-            update staged set
-                {quoted(name)} = total,
-                {PRESENT} = if({PRESENT} is null or total is null, {PRESENT},
-                               list_distinct(list_append({PRESENT}, $name)))
-            from sums where {LINE} = line
-            """,  # noqa: S608 - quoted names
-            {"name": name},
+            f"update staged set {quoted(name)} = total from sums where {LINE} = line"  # noqa: S608 - quoted names
         )
         database.unregister("sums")
     before = [line for *before, _ in lines for line in before]
     _remove(database, before)
     return len(before)
+
+
+def _bring_down(database: DuckDBPyConnection, contract: TableContract, columns: Columns) -> None:
+    """Give the last row of each key the last value of every further column, and all columns."""
+    merged = {PRESENT: f"list_distinct(flatten(list({PRESENT})))"} | {
+        quoted(name): f"arg_max({quoted(name)}, {LINE})"  # passes over nulls
+        for name in columns.types
+        if name not in (*contract.key, *contract.additive)
+    }
+    database.execute(
+        f"""
+        update staged set {", ".join(f"{name} = merged.{name}" for name in merged)}
+        from (
+            select max({LINE}) as last, {", ".join(f"{v} as {name}" for name, v in merged.items())}
+            from staged group by {", ".join(map(quoted, contract.key))} having count(*) > 1
+        ) as merged
+        where {LINE} = merged.last
+        """  # noqa: S608 - quoted names
+    )
 
 
 def _repeats(

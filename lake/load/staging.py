@@ -23,7 +23,7 @@ from lake.progress import Progress
 from lake.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from deltalake import DeltaTable
@@ -79,9 +79,11 @@ class Staging:
         self._file = file
         self._contract = contract
         self._zone = zone
-        database.execute(f"create table staged ({LINE} bigint, {PRESENT} varchar[])")
+        own = (f"{LINE} bigint", f"{PRESENT} varchar[]")
+        database.execute(
+            f"create table staged ({', '.join([*own, *self._definitions(self.columns.types)])})"
+        )
         database.execute("create table rejected (line bigint, reason varchar, row varchar)")
-        self._add_columns(list(self.columns.types))
         with Progress(f"{file.path.name}: reading") as progress:
             for chunk in file.chunks():
                 self._add(chunk)
@@ -127,14 +129,15 @@ class Staging:
         empty = pa.schema([pa.field("value", kind)]).empty_table()
         return str(self.database.from_arrow(empty).types[0])
 
-    def _add_columns(self, names: Sequence[str]) -> None:
-        for name in names:
-            kind = self._sql(self.columns.types[name])
-            self.database.execute(f"alter table staged add column {quoted(name)} {kind}")
+    def _definitions(self, names: Iterable[str]) -> list[str]:
+        """Return columns as they stand in the definition of a table."""
+        return [f"{quoted(name)} {self._sql(self.columns.types[name])}" for name in names]
 
     def _add(self, chunk: Chunk) -> None:
         """Type a chunk's rows, and stage or reject each."""
-        self._add_columns(self.columns.admit((*self._contract.key, *chunk.columns)))
+        new = self.columns.admit((*self._contract.key, *chunk.columns))
+        for definition in self._definitions(new):
+            self.database.execute(f"alter table staged add column {definition}")
         arrays, reasons = self._typed(chunk)
         rejected = [
             Rejected(chunk.lines[row], "; ".join(reasons[row]), chunk.row(row))

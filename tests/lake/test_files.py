@@ -15,6 +15,7 @@ from deltalake import write_deltalake
 
 from lake.errors import ContractBroken, InputRejected, PlaceInvalid
 from lake.load.chunks import ROWS
+from lake.load.csv_file import CELL_LIMIT
 from lake.load.files import open_file
 
 
@@ -80,12 +81,18 @@ def test_csv_lines_are_exact(lake, newline, mark, last):
     content = mark + newline.join(lines) + (newline if last else "")
     assert lake.counts("leads.csv", content) == (3, 0, 0, 6)
     assert lake.rejected() == [
-        (5, "date_relance: '31/12/2024' is no date (YYYY-MM-DD, or an ISO 8601 timestamp)"),
+        (
+            5,
+            "date_relance: '31/12/2024' is no date (YYYY-MM-DD, or with a time after T or a space)",
+        ),
         (6, "2 cells where the header has 3"),
         (7, "4 cells where the header has 3"),
         (8, "id: empty, but every row needs one"),
         (10, """its quotes cannot be read: ',' expected after '"'"""),
-        (14, "date_relance: '2024-02-30' is no date (YYYY-MM-DD, or an ISO 8601 timestamp)"),
+        (
+            14,
+            "date_relance: '2024-02-30' is no date (YYYY-MM-DD, or with a time after T or a space)",
+        ),
     ]
     notes = {key: lead["note"] for key, lead in lake.by_id().items()}
     assert notes == {
@@ -117,17 +124,25 @@ def test_lines_are_exact_beyond_one_chunk(lake):
         ("leads.csv", "", "is empty: its first line must name the columns"),
         ("leads.csv", "\n\n", "is empty"),
         ("leads.csv", "Id,x\n1,2\n", "has no column id: its columns are Id, x"),
-        ("leads.csv", "id;x\n1;2\n", "has no column id: its columns are id;x"),
+        ("leads.csv", "id;x\n1;2\n", "has ';' between its cells where a comma must be"),
+        ("leads.csv", "id\tx\n1\t2\n", r"has '\\t' between its cells"),
         ("leads.csv", "id,x,x\n1,2,3\n", "has two columns called x"),
         ("leads.csv", "id,,x\n1,2,3\n", "no name for column 2"),
         ("leads.csv", "id,x,X\n1,2,3\n", "called X where there is one called x"),
         ("leads.csv", "id,_change_type\n1,2\n", "called '_change_type'"),
+        ("leads.csv", "id,_LINE\n1,2\n", "called '_LINE'"),
+        ("leads.csv", "id,_Present\n1,2\n", "called '_Present'"),
+        ("leads.csv", "id,x\0y\n1,2\n", r"called 'x\\x00y'"),
+        ("leads.ndjson", '{"id": 1, "x\\u001by": 2}\n', r"called 'x\\x1by'"),
+        ("leads.csv", ",".join(["id", *(f"c{i}" for i in range(994))]), "called c992, with which"),
         ("leads.csv", 'id,x\n1,2\n3,"4\n5,6\n', "line 3: a quoted cell opens there"),
         ("leads.csv", '"id"x,y\n1,2\n', "has a header that cannot be read"),
         ("leads.csv", "id,x\na,b\nc,caf\u00e9\n".encode("latin-1"), r"not in UTF-8 \(line 3"),
         ("leads.csv.gz", b"id\n1\n", "cannot be decompressed"),
         ("leads.csv.gz", gzip.compress(b"id\n1\n" * 9)[:-9], "cannot be decompressed"),
+        ("leads.csv", f'id,x\na,"\n{"x" * CELL_LIMIT}\n"\n', "line 2: a quoted cell opens there"),
         ("leads.parquet", b"PAR1 not really", "cannot be read as Parquet"),
+        ("leads.parquet", parquet(pa.table({})), "has no columns"),
         ("leads.ndjson", "", "is empty"),
         ("leads.ndjson", '{"id": 1, "": 2}\n', "called ''"),
         ("leads.xlsx", "id\n1\n", "its name must end in .csv"),
@@ -140,6 +155,65 @@ def test_a_file_that_cannot_be_read_whole_changes_nothing(lake, name, content, s
         lake.load(name, content)
     assert lake.versions() == {"leads": 0}
     assert lake.by_id() == {"old": {"x": "1"}}
+
+
+def test_a_table_of_as_many_columns_as_may_be(lake):
+    """Comparing needs memory for each of them."""
+    names = [f"c{number}" for number in range(993)]
+    content = ",".join(["id", *names]) + "\na" + ",1" * len(names)
+    assert lake.counts("leads.csv", content) == (1, 0, 0, 0)
+    assert lake.counts("leads.csv", content) == (0, 0, 1, 0)
+
+
+def test_large_cells(lake):
+    large, too_large = "y" * 200_000, "z" * (CELL_LIMIT + 1)
+    content = f'id,x\na,{large}\nb,{too_large}\nc,"{too_large}"\nd,"{large}\n"\n'
+    assert lake.counts("leads.csv", content) == (2, 0, 0, 2)
+    assert lake.by_id() == {"a": {"x": large}, "d": {"x": f"{large}\n"}}
+    reason = "a cell has more than 16,777,216 characters"
+    assert lake.rejected() == [(3, reason), (4, reason)]
+
+
+@pytest.mark.parametrize("depth", [101, 300, 900, 1_000, 100_000])
+def test_what_is_nested_too_deeply_is_rejected(lake, depth):
+    lines = [f'{{"id": "{d}", "x": {"[" * (d - 1)}{"]" * (d - 1)}}}' for d in (100, depth)]
+    assert lake.counts("leads.ndjson", "\n".join(lines)) == (1, 0, 0, 1)
+    assert lake.rejected() == [(2, "objects and lists lie more than 100 deep in each other")]
+    assert lake.rows("leads_rejects")[0]["row"] == json.dumps(lines[1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-01-01x10:00",
+        "2025-W01-1",
+        "20250101",
+        "2025-01-01T",
+        "2025-1-1",
+        "\u0662\u0660\u0662\u0665-\u0660\u0661-\u0660\u0661",
+    ],
+)
+def test_other_ways_to_write_a_date_are_rejected(lake, text):
+    assert lake.counts("leads.csv", f"id,date_relance\na,{text}\n") == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([2**30, -(2**30), 0], pa.int32()).cast(pa.date32()),
+        pa.array([2**62, -(2**62), 0], pa.int64()).cast(pa.timestamp("us")),
+        pa.array([2**62, -(2**62), 0], pa.int64()).cast(pa.timestamp("us", "UTC")),
+        pa.array([2**62, -(2**62), 0], pa.int64()).cast(pa.timestamp("ms", "UTC")),
+    ],
+    ids=lambda cells: str(cells.type),
+)
+@pytest.mark.parametrize("column", ["date_relance", "new"])
+def test_years_that_no_calendar_has_are_rejected(lake, column, cells):
+    content = parquet(pa.table({"id": ["a", "b", "c"], column: cells}))
+    assert lake.counts("leads.parquet", content) == (1, 0, 0, 2)
+    assert [line for line, _ in lake.rejected()] == [1, 2]
+    assert all("outside of the years 1 to 9999" in reason for _, reason in lake.rejected())
+    assert list(lake.by_id()) == ["c"]
 
 
 def test_a_missing_file_is_a_sentence(lake):

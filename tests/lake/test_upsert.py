@@ -127,6 +127,24 @@ def test_marketing_repeats_are_summed_and_their_order_does_not_matter(lake):
     assert lake.versions() == {"marketing_conversions": 0}
 
 
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_marketing_repeats_keep_the_last_value_of_each_further_column(lake, kind):
+    names = [*MARKETING.strip().split(","), "note", "budget"]
+    rows = [("1", "x", ""), ("2", "", "9"), ("4", "", "")]
+    if kind == "csv":
+        lines = [",".join(names), *(f"p,t,c,tv,2024-01-01,{','.join(row)}" for row in rows)]
+    else:
+        whole = [
+            dict(zip(names, ("p", "t", "c", "tv", "2024-01-01", *row), strict=True)) for row in rows
+        ]
+        lines = [json.dumps({name: cell for name, cell in row.items() if cell}) for row in whole]
+    for _ in range(2):
+        lake.load(f"m.{kind}", "\n".join(lines), "marketing_conversions")
+    (row,) = lake.rows("marketing_conversions")
+    assert (row["conversions"], row["note"], row["budget"]) == (7.0, "x", "9")
+    assert lake.versions() == {"marketing_conversions": 0}
+
+
 def test_marketing_rows_need_their_whole_key(lake):
     content = (
         MARKETING + "p,t,c,,2024-01-01,1\np,t,c,tv,,1\np,t,c,tv,x,1\np,t,c,tv,2024-01-01,many\n"
