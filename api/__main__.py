@@ -70,6 +70,11 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ClickException: Nobody can listen there; one line says why.
     """
+    if not host:
+        raise click.ClickException(
+            "--host is empty; give an address, such as 127.0.0.1 for this machine only "
+            "or 0.0.0.0 for every network it is in."
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)

@@ -10,13 +10,12 @@ from litestar.types import ASGIApp, Message, Scope
 
 from api import counts, docs, log, system, transformation
 from api.hot import HotPath
-from api.negotiation import choose_coding
 from api.opened import OpenPublication
 from api.problems import AnyRequest, answer_problem, no_publication
 from api.serving import Serving
 from api.settings import Settings, SettingsError
 
-EXPOSED = ["Publication", "ETag", "Link"]
+EXPOSED = ["Publication", "ETag", "Retry-After"]
 """Headers that pages of other origins may read."""
 
 
@@ -34,13 +33,17 @@ def create_app() -> ASGIApp:
     serving = Serving(settings.store, counts.REQUIRED)
     routes = [*system.ROUTES, *transformation.ROUTES, *docs.ROUTES]
 
-    def publication(request: AnyRequest) -> OpenPublication:
-        served: OpenPublication | None = request.state.publication
+    def served(request: AnyRequest) -> OpenPublication | None:
+        found: OpenPublication | None = request.state.publication
+        return found
+
+    def publication(served: OpenPublication | None) -> OpenPublication:
         if served is None:
             raise no_publication(serving.refusal.reason if serving.refusal else None)
         return served
 
     dependencies = {
+        "served": Provide(served, sync_to_thread=False),
         "publication": Provide(publication, sync_to_thread=False),
         "serving": Provide(lambda: serving, sync_to_thread=False),
     }
@@ -66,12 +69,12 @@ def create_app() -> ASGIApp:
 
 
 async def refuse_unacceptable(request: AnyRequest) -> None:
-    """Refuse a request that takes no coding this server has, nor none at all.
+    """Refuse a request whose answer was found to have no coding that the client takes.
 
     Raises:
         HTTPException: 406.
     """
-    if choose_coding(request.headers.get("accept-encoding"), 0) is None:
+    if not request.state.get("acceptable", True):
         raise HTTPException(
             "Accept-Encoding refuses every coding there is here: zstd, gzip and identity.",
             status_code=406,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import yaml
@@ -16,7 +16,7 @@ from litestar.openapi.config import OpenAPIConfig
 from api import __version__
 from api.answers import HEADERS, etag, reusable
 from api.opened import OpenPublication
-from api.problems import AnyRequest, documented
+from api.problems import AnyRequest, Problem, documented
 
 Document = dict[str, Any]
 
@@ -29,7 +29,8 @@ Weekly and monthly marts over leads, read-only.
 Every answer comes whole from one *publication*, an immutable numbered state of all marts.
 HEAD works wherever GET does, and a trailing slash may be added to every path.
 Every error is a problem (RFC 9457) with a sentence in `detail`; a path that is not there is 404,
-a method that is not possible 405 with `Allow`.
+a method that is not possible 405 with `Allow`. Only the refusal of a CORS preflight, which no
+page ever sees, is plain text.
 """
 
 NOT_MODIFIED = "The answer is still the one that `If-None-Match` names."
@@ -96,7 +97,20 @@ def skeleton(routes: Sequence[BaseRouteHandler], dependencies: Mapping[str, Prov
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation)
+    answered = [get_args(get_type_hints(handler.fn)["return"])[0] for handler in routes]
+    document["components"]["schemas"] = _schemas([*answered, Problem])
     return document
+
+
+def _schemas(answered: list[Any]) -> Document:
+    """Describe all structs among and in some types; msgspec loses none of their limits."""
+    _, schemas = msgspec.json.schema_components(
+        answered, ref_template="#/components/schemas/{name}"
+    )
+    for schema in schemas.values():
+        # The rest of a docstring describes the attributes to Python programmers.
+        schema["description"] = schema["description"].partition("\n\n")[0]
+    return schemas
 
 
 def _complete(operation: Document) -> None:
@@ -114,6 +128,8 @@ def _complete(operation: Document) -> None:
         responses.pop("400", None)
     # Litestar keeps headers in a set, whose order differs between workers.
     headers = responses["200"]["headers"] = dict(sorted(responses["200"]["headers"].items()))
+    if "Publication" in headers:
+        headers["Publication"]["schema"] = {"type": "integer", "minimum": 1}
     if "ETag" in headers:
         responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
         parameters.append(

@@ -41,7 +41,9 @@ class HotPath:
 
     An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``). It is
     kept with the publication that it was computed from, even if a newer one was swapped in
-    meanwhile. Handlers find that publication, or None, in the scope's state as ``publication``.
+    meanwhile. Handlers find that publication, or None, in the scope's state as ``publication``,
+    and a request comes once more with ``acceptable`` as False if its answer was found to have no
+    coding that the client takes.
     """
 
     def __init__(self, app: ASGIApp, serving: Serving) -> None:
@@ -97,8 +99,11 @@ class HotPath:
         if reply.start is None:
             return None
         accepted = key[2].decode("latin-1") if key[2] is not None else None
-        # What is not acceptable at all was refused by the framework (406).
-        coding = choose_coding(accepted, len(reply.body)) or "identity"
+        coding = choose_coding(accepted, len(reply.body))
+        if coding is None:
+            refused = _with_state(scope, acceptable=False)
+            await self._ask(refused, "GET", receive, _Reply(send, scope["method"]), publication)
+            return None
         body = await asyncio.to_thread(compress, reply.body, coding)
         answer = Answer(list(reply.start["headers"]), body, coding)
         if publication is not None:
@@ -114,9 +119,8 @@ class HotPath:
         publication: OpenPublication | None,
     ) -> None:
         with publication.lease() if publication else nullcontext():
-            state = {**scope.get("state", {}), "publication": publication}
-            asked = cast("HTTPScope", {**scope, "method": method, "state": state})
-            await self._app(asked, receive, send)
+            asked = {**_with_state(scope, publication=publication), "method": method}
+            await self._app(cast("HTTPScope", asked), receive, send)
 
     async def _warm(self, new: OpenPublication) -> None:
         """Answer from a new publication what was lately asked of the one that is served."""
@@ -146,6 +150,11 @@ class _Reply:
             await self._send({**message, "body": b""})
         else:
             await self._send(message)
+
+
+def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
+    """Copy a scope, and say more in its state."""
+    return cast("HTTPScope", {**scope, "state": {**scope.get("state", {}), **state}})
 
 
 def _may_be_kept(start: HTTPResponseStartEvent) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import sys
@@ -47,6 +48,8 @@ class _ToLoguru(logging.Handler):
     """Hands the standard library's records over, with the place they came from."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[0] is asyncio.CancelledError:
+            return  # the server ends while somebody still reads: nobody's mistake
         depth, frame = 0, inspect.currentframe()
         while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
             depth, frame = depth + 1, frame.f_back

@@ -21,13 +21,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.typing import FieldDefinition
 from loguru import logger
 
-from publication import PublicationGone, PublicationNotYet
+from publication import PublicationError, PublicationGone, PublicationNotYet
 
 AnyRequest = Request[Any, Any, Any]
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 """What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
-
 
 URL_SAFE = "/%:@!$&'()*+,;=?~"
 """What may stand in a path or a query as it is (RFC 3986 §3.3, §3.4)."""
@@ -50,20 +49,31 @@ class Problem(msgspec.Struct, kw_only=True):
     request_id: str
 
 
+LONGEST_SHOWN = 100
+"""How many characters of what a client sent are repeated to it and to the log."""
+
 DESCRIPTIONS = {
     400: "A parameter is wrong, unknown or given twice; `detail` says which and what it takes.",
     404: "There is no such publication yet.",
     406: "`Accept-Encoding` refuses every coding that there is, no coding included.",
     410: "The publication is gone: only the newest are kept.",
     500: "The server failed; its log has the cause under `request_id`.",
-    503: "There is no publication to answer from; `detail` says why and what makes one.",
+    503: "There is no publication, or it cannot be read; `detail` says why and what helps.",
 }
-
 
 FAILED = "The server failed on this request; its log has the cause under this request_id."
 
+RETRY = {"Retry-After": "2"}
+"""What every 503 carries: a new publication is seen after about so many seconds."""
+
 EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
 """What a parameter takes, by its type."""
+
+
+def shown(given: str) -> str:
+    """Repeat in a sentence what a client sent: on one line, without control codes, and not long."""
+    quoted = quote(given, safe=URL_SAFE)
+    return quoted if len(quoted) <= LONGEST_SHOWN else f"{quoted[:LONGEST_SHOWN]}…"
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
@@ -85,12 +95,14 @@ def no_publication(refusal: str | None) -> ServiceUnavailableException:
     Args:
         refusal: Why the one that there is cannot be served, if so.
     """
-    detail = refusal or "There is no publication yet."
-    return ServiceUnavailableException(
-        detail=f"{detail} `dbt build` makes a new one, and so does `make run`; "
-        "this server then picks it up by itself.",
-        headers={"Retry-After": "2"},
-    )
+    if refusal is None:
+        detail = (
+            "There is no publication yet. `dbt build` makes one, and so does `make run`; "
+            "this server then picks it up by itself."
+        )
+    else:
+        detail = f"{refusal} This server picks up by itself what is put right or new."
+    return ServiceUnavailableException(detail=detail, headers=RETRY)
 
 
 def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: set[str]) -> None:
@@ -107,7 +119,8 @@ def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: se
     for name, values in request.query_params.dict().items():
         if name not in known:
             raise ClientException(
-                f"There is no parameter {name!r} here; the known ones are {', '.join(known)}."
+                f"There is no parameter '{shown(name)}' here; "
+                f"the known ones are {', '.join(known)}."
             )
         if len(values) > 1 and name not in lists:
             raise ClientException(f"The parameter {name} was given {len(values)} times; give one.")
@@ -159,6 +172,8 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
             status, detail = HTTPStatus.GONE, str(error)
         case PublicationNotYet():
             status, detail = HTTPStatus.NOT_FOUND, str(error)
+        case PublicationError():
+            status, detail, headers = HTTPStatus.SERVICE_UNAVAILABLE, str(error), RETRY
         case ValidationException():
             detail = _invalid(request, error)
         case NotFoundException():
@@ -178,7 +193,7 @@ def _invalid(request: AnyRequest, error: ValidationException) -> str:
     for entry in cast("list[dict[str, str]]", error.extra):
         name = entry["key"]
         given = ", ".join(request.query_params.getall(name, []))
-        sentences.append(f"{name}={given} is not {_expected(fields[name])}.")
+        sentences.append(f"{name}={shown(given)} is not {_expected(fields[name])}.")
     return " ".join(sentences)
 
 

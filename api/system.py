@@ -6,11 +6,12 @@ from typing import Literal
 
 import msgspec
 from litestar import Response, get
+from litestar.exceptions import NotFoundException
 
 from api import __version__
 from api.answers import HEADERS, PUBLISHED, etag, reusable
 from api.opened import OpenPublication
-from api.problems import documented
+from api.problems import AnyRequest, documented
 from api.serving import Serving
 from publication import Manifest
 
@@ -93,11 +94,18 @@ async def ready(publication: OpenPublication, serving: Serving) -> Response[Read
     operation_id="listPublications",
     summary="The publications that are kept",
     tags=["Publications"],
-    responses=documented(),
+    responses=documented(503),
 )
-async def list_publications(serving: Serving) -> Response[list[Manifest]]:
-    """List the publications that are kept, newest first, each with what it says of itself."""
-    return Response(await asyncio.to_thread(serving.store.manifests), headers=NO_STORE)
+async def list_publications(
+    serving: Serving, served: OpenPublication | None
+) -> Response[list[Manifest]]:
+    """List the publications that are kept, newest first, each with what it says of itself.
+
+    The first is the one that is served. One whose manifest is damaged is left out.
+    """
+    older = None if served is None else served.manifest.number - 1
+    kept = await asyncio.to_thread(serving.store.manifests, older)
+    return Response([*([served.manifest] if served else []), *kept], headers=NO_STORE)
 
 
 @get(
@@ -120,11 +128,20 @@ async def current_publication(publication: OpenPublication) -> Response[Manifest
     operation_id="getPublication",
     summary="One publication",
     tags=["Publications"],
-    responses=documented(404, 410),
+    responses=documented(404, 410, 503),
 )
-async def one_publication(number: int, serving: Serving) -> Response[Manifest]:
+async def one_publication(
+    request: AnyRequest, number: int, serving: Serving, served: OpenPublication | None
+) -> Response[Manifest]:
     """Say what one publication says of itself, current or not."""
-    manifest = await asyncio.to_thread(serving.store.manifest, number)
+    if not request.scope["path"].rstrip("/").endswith(f"/{number}"):
+        raise NotFoundException  # to Python "+1", "01" and other digits are numbers too
+    if served is None:
+        manifest = await asyncio.to_thread(serving.store.manifest, number)
+    elif number == served.manifest.number:
+        manifest = served.manifest
+    else:
+        manifest = await asyncio.to_thread(serving.store.manifest, number, served.manifest.number)
     return Response(manifest, headers=NO_STORE)
 
 

@@ -16,7 +16,7 @@ def answer(length):
 
 @given(st.lists(st.tuples(st.booleans(), keys, st.integers(0, 3000)), max_size=60))
 def test_it_is_bounded_and_the_latest_stay(steps):
-    entries, size = 5, 16_000
+    entries, size = 50, 16_000  # the size is reached first, after some ten answers
     answers = Answers(entries, size)
     kept: dict[object, Answer] = {}  # least recently used first
     for keep, key, length in steps:
@@ -39,6 +39,13 @@ def test_it_is_bounded_and_the_latest_stay(steps):
         assert len(recent) <= entries
         assert sum(len(key[0] + str(key[3])) for key in recent) < size
         assert sum(kept[key].size for key in recent) <= size
+
+
+def test_it_is_bounded_by_number_too():
+    answers = Answers(entries=5)
+    for number in range(9):
+        answers.keep((f"/{number}", b"", None, None), answer(10))
+    assert [key[0] for key in answers.recent(9)] == ["/8", "/7", "/6", "/5", "/4"]
 
 
 def test_a_huge_answer_pushes_nothing_out():

@@ -112,6 +112,25 @@ def test_header_lines_that_repeat_are_one_list(client):
     assert client.get(ROUTE, headers=repeated).status_code == 304
     refused = [("Accept-Encoding", "identity;q=0"), ("Accept-Encoding", "gzip;q=0, zstd;q=0")]
     assert client.get(ROUTE, headers=refused).status_code == 406
+    # The lines only together say what may be sent.
+    together = [("Accept-Encoding", "identity;q=0"), ("Accept-Encoding", "gzip")]
+    for ordered in (together, together[::-1]):
+        assert client.get(ROUTE, headers=ordered).headers["content-encoding"] == "gzip"
+
+
+def test_a_coding_is_refused_only_where_there_are_codings(client):
+    refusing = {"Accept-Encoding": "*;q=0"}
+    for path in ("/health/live", "/health/ready", "/api/v1/publications"):
+        assert client.get(path, headers=refusing).status_code == 200
+    assert client.get("/nowhere", headers=refusing).status_code == 404
+    for path in ("/", "/docs", ROUTE, "/api/v1/publications/current"):
+        for _ in range(2):
+            got, head = (
+                client.request(method, path, headers=refusing) for method in ("GET", "HEAD")
+            )
+            assert (got.status_code, head.status_code) == (406, 406)
+            assert "zstd, gzip and identity" in got.json()["detail"]
+            assert head.content == b""
 
 
 def test_small_bodies_are_not_compressed_unless_they_must_be(client):

@@ -83,6 +83,35 @@ def test_only_what_is_public_is_kept(serving, control):
     assert asked == ["GET", "GET"]
 
 
+def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publication, make_events):
+    """What was asked of the old one is answered from the new one before anybody asks."""
+    numbers = []
+
+    async def app(scope, receive, send):
+        numbers.append(scope["state"]["publication"].manifest.number)
+        await send({"type": "http.response.start", "status": 200, "headers": KEPT})
+        await send({"type": "http.response.body", "body": b"onetwo", "more_body": False})
+
+    async def nowhere(message):
+        pass
+
+    async def go():
+        make_publication(tmp_path, make_events(1))
+        served = Serving(Store(tmp_path), {})
+        hot = HotPath(app, served)
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+        async with served.lifespan(None), asyncio.timeout(10):
+            await hot(scope, None, nowhere)
+            make_publication(tmp_path, make_events(2))
+            while served.publication.manifest.number == 1:  # noqa: ASYNC110 nothing sets an event
+                await asyncio.sleep(0.02)
+            assert numbers == [1, 2]
+            await hot(scope, None, nowhere)
+            assert numbers == [1, 2]
+
+    asyncio.run(go())
+
+
 def test_a_lease_keeps_a_publication_open(serving):
     async def go():
         publication = serving().publication

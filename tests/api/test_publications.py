@@ -1,11 +1,13 @@
 """Publications that come, go and break under a running server."""
 
+import hashlib
 import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import msgspec
 import psutil
 import pytest
@@ -109,7 +111,7 @@ def test_publications_come_while_clients_ask(
             asked, unchanged = map(sum, zip(*(one.result() for one in clients), strict=True))
         assert asked > 100
         assert 0 < unchanged < asked
-        assert sorted(seconds)[len(seconds) // 2] < 2
+        assert max(seconds) < 2
 
         # What is not served any more is closed: nothing holds the disk space of removed files.
         process = psutil.Process(server.process.pid)
@@ -172,7 +174,7 @@ def test_bad_publications_are_refused_and_the_old_one_served_on(
             assert ready.json()["refused"]
             assert client.get(WEEK).json() == model(good, "week")
             assert client.get(WEEK).headers["publication"] == "1"
-        # Long enough for another look: it is said once, not every second.
+        # Long enough for more looks: it is said once, not each time.
         time.sleep(1.5)
         assert server.log().count("Publication refused") == len(spoilers)
 
@@ -248,13 +250,96 @@ def test_the_folder_may_vanish(
         answer = client.get(MONTH, params={"start": "2000-01-01"})
         assert answer.json() == model(events, "month")
         assert client.get("/api/v1/publications/current").json()["number"] == 1
-        assert client.get("/api/v1/publications").status_code == 200
-        # Long enough for another look: it is said once, not every second.
+        # Long enough for more looks: it is said once, not each time.
         time.sleep(1.5)
-        assert server.log().count("Publication refused") == 1
+        assert server.log().count("current.json is gone") == 1
         again = make_events(2)
         make_publication(folder, again)
         wait_until(lambda: client.get(WEEK).json() == model(again, "week"))
+
+
+def current_and_listed(client):
+    """What the routes about publications say, which must be one story."""
+    current = client.get("/api/v1/publications/current")
+    listed = client.get("/api/v1/publications")
+    assert current.status_code == listed.status_code == 200
+    assert listed.json()[0] == current.json()
+    number = current.json()["number"]
+    assert client.get(f"/api/v1/publications/{number}").json() == current.json()
+    above = client.get(f"/api/v1/publications/{number + 1}")
+    assert above.status_code == 404
+    assert f"they go from 1 to {number}" in above.json()["detail"]
+    return [one["number"] for one in listed.json()]
+
+
+def test_the_list_is_about_what_is_served_whatever_lies_there(
+    run_server, folder, make_publication, make_events, wait_until
+):
+    kept = [make_publication(folder, make_events(number)) for number in (1, 2, 3)]
+    pointer = folder / "current.json"
+    with run_server() as server, server.client() as client:
+        assert current_and_listed(client) == [3, 2, 1]
+        for content in (b"{", None):
+            replace(pointer, content) if content else pointer.unlink()
+            wait_until(lambda: client.get("/health/ready").json()["refused"])
+            assert current_and_listed(client) == [3, 2, 1]
+        spoil_manifest(folder, kept[1])
+        assert current_and_listed(client) == [3, 1]
+        damaged = client.get("/api/v1/publications/2")
+        assert damaged.status_code == 503
+        assert "cannot be read" in damaged.json()["detail"]
+        shutil.rmtree(folder)
+        assert current_and_listed(client) == [3]
+
+
+def test_nothing_is_served_and_the_pointer_broken(run_server, folder, wait_until):
+    folder.mkdir()
+    pointer = folder / "current.json"
+    pointer.write_bytes(b"{")
+    with run_server() as server, server.client() as client:
+        for path in ("/health/ready", "/api/v1/publications", "/api/v1/publications/1"):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            detail = answer.json()["detail"]
+            assert "current.json cannot be read" in detail
+            assert detail.count("`dbt build`") == 1
+        pointer.unlink()
+        wait_until(lambda: "no publication yet" in client.get("/health/ready").json()["detail"])
+        assert client.get("/api/v1/publications").json() == []
+
+
+def test_a_manifest_that_cannot_be_read_is_told_once(
+    run_server, folder, make_publication, make_events
+):
+    manifest = (folder / make_publication(folder, make_events(1)).file).with_suffix(".json")
+    manifest.unlink()
+    manifest.mkdir()  # for root as for everyone
+    with run_server() as server, server.client() as client:
+        server.may_fail = True
+        assert manifest.name in client.get("/health/ready").json()["detail"]
+        time.sleep(1.5)
+        assert server.log().count("Publication refused") == 1
+        assert server.log().count("Traceback") <= 1
+
+
+def test_a_folder_that_was_made_anew_is_noticed(
+    run_server, folder, tmp_path, make_publication, make_events, model, wait_until
+):
+    """Number, file name and digest are the same again; the manifest is another."""
+    events = make_events(1)
+    first = make_publication(folder, events)
+    second = make_publication(tmp_path / "anew", events)
+    assert (first.number, first.file) == (second.number, second.file)
+    assert first.built_at != second.built_at
+
+    with run_server() as server, server.client() as client:
+        shutil.rmtree(folder)
+        (tmp_path / "anew").rename(folder)
+        encoded = msgspec.to_builtins(second)["built_at"]
+        wait_until(lambda: client.get("/health/ready").json()["built_at"] == encoded)
+        assert current_and_listed(client) == [1]
+        assert client.get(WEEK).json() == model(events, "week")
 
 
 def test_gone_and_not_yet(run_server, folder, make_publication, make_events, wait_until):
@@ -269,23 +354,26 @@ def test_gone_and_not_yet(run_server, folder, make_publication, make_events, wai
 def test_a_failure_tells_the_log_and_not_the_client(
     run_server, folder, make_publication, make_events
 ):
-    old = make_publication(folder, make_events(1))
-    make_publication(folder, make_events(2))
-    spoil_manifest(folder, old)
+    manifest = make_publication(folder, make_events(1))
+    path = folder / manifest.file
+    path.chmod(0o644)
+    with duckdb.connect(str(path)) as connection:  # whole by its SHA-256, and yet not as it says
+        connection.execute("alter table lead_event_counts_weekly drop column date_relance")
+    lying = msgspec.structs.replace(manifest, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    replace(path.with_suffix(".json"), msgspec.json.encode(lying))
     with run_server() as server, server.client() as client:
         server.may_fail = True
-        assert number_served(client) == 2
-        answer = client.get("/api/v1/publications")
+        answer = client.get(WEEK)
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
         assert "request_id" in problem["detail"]
-        assert old.file.removesuffix(".duckdb") not in answer.text
+        assert "date_relance" not in answer.text
         (line,) = [line for line in server.log().splitlines() if problem["request_id"] in line]
         assert "ERROR" in line
-        assert "path=/api/v1/publications" in line
-        assert old.file.removesuffix(".duckdb") in server.log()
-        assert client.get(WEEK).status_code == 200
+        assert f"path={WEEK}" in line
+        assert "BinderException" in server.log()
+        assert client.get(MONTH).status_code == 200
 
 
 def test_a_rollback_is_seen_as_a_higher_number(

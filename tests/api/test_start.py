@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -46,6 +47,32 @@ def test_a_port_in_use_is_one_line(tmp_path):
     assert ended.stderr.count("\n") == 1
     assert f"Port {port} of 127.0.0.1 is in use" in ended.stderr
     assert "--port" in ended.stderr
+
+
+def test_no_host_is_one_line(tmp_path):
+    ended = start(tmp_path, "api", "--host", "", "--port", "0")
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "--host is empty" in ended.stderr
+
+
+def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_server):
+    with run_server() as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        readers = [socket.socket() for _ in range(3)]
+        for reader in readers:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.connect(address)
+            reader.sendall(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9)
+            assert reader.recv(1, socket.MSG_PEEK)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
+        for reader in readers:
+            reader.close()
+    ended = server.log().partition("Lead Marts listens")[2]
+    assert ended.count("Lead Marts stops.") == 1
+    assert "Traceback" not in ended
+    assert "Exception" not in ended
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_other_methods_are_405_with_allow(client, path):
 @pytest.mark.parametrize(
     "path",
     ["/nowhere", "/api", "/api/v1/transformation", "/docs/assets/none.js", "/docs/assets/..%2f",
-     "/api/v1/publications/x", "/api/v1/publications/1.5", "/%00", "/a%0Ab"],
+     "/api/v1/publications/x", "/api/v1/publications/1.5", "/api/v1/publications/+1",
+     "/api/v1/publications/00001", "/api/v1/publications/1%20", "/api/v1/publications/%D9%A3",
+     "/api/v1/publications/1_0", "/%00", "/a%0Ab"],
 )  # fmt: skip
 def test_unknown_paths_are_404(client, path):
     assert "/docs" in problem(client.get(path), 404)
@@ -148,11 +150,25 @@ def test_errors_are_logged_with_their_request(client, served):
         assert part in lines[0]
 
 
+@pytest.mark.parametrize("name", ["start", "date_cols", "{}"])
+def test_no_line_of_the_log_can_be_forged(client, served, route, name):
+    before = len(served.log())
+    forged = "%0a12:00:00%20ERROR%20forged%1b[31m%c2%85%e2%80%a8" + "1" * 5000
+    query = f"{name}={forged}" if name != "{}" else f"{forged}=1"
+    detail = problem(client.get(f"{route}?{query}"), 400)
+    assert "%0A12:00:00%20ERROR" in detail
+    assert len(detail) < 500
+    said = served.log()[before:]
+    assert len(said.splitlines()) == 1
+    assert "\x1b" not in said
+    assert detail in said
+
+
 def test_any_origin_may_read_in_development(client):
     answer = client.get(ROUTE, headers={"Origin": "https://anywhere.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
     exposed = answer.headers["access-control-expose-headers"]
-    assert {"Publication", "ETag", "Link"} <= {name.strip() for name in exposed.split(",")}
+    assert {name.strip() for name in exposed.split(",")} == {"Publication", "ETag", "Retry-After"}
     refused = client.get("/nowhere", headers={"Origin": "https://anywhere.example"})
     assert refused.headers["access-control-allow-origin"] == "*"
 
