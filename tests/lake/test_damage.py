@@ -56,6 +56,16 @@ def test_a_full_temporary_disk_is_a_sentence(lake, size):
     assert lake.versions() == {"leads": 0}
 
 
+def test_a_full_disk_under_the_table_is_a_sentence(lake):
+    lake.load("1.csv", "id\na\n")
+    opened = tables.open_table(lake.folder("leads"))
+    rows = pa.table({"id": [str(number**3) for number in range(20_000)]}).to_reader()
+    with files_of_at_most(10_000), pytest.raises(TableBroken, match="cannot be written") as raised:
+        tables.append(opened, rows)
+    assert is_a_sentence(raised.value)
+    assert lake.versions() == {"leads": 0}
+
+
 @pytest.mark.parametrize("write", ["append", "merge"])
 def test_what_was_compared_is_what_is_replaced(lake, write):
     """A commit that came in between is never written over, nor beside, unseen."""
