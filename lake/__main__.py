@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lake import demo, places, tables
+from lake import demo, places
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
 from lake.demo.period import Period
-from lake.errors import LakeError
+from lake.errors import LakeError, reason
 from lake.load import load
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ class Commands(click.Group):
         except LakeError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            raise click.ClickException(
-                f"{tables.reason(error)}: see to it and try again."
-            ) from None
+            raise click.ClickException(f"{reason(error)}: see to it and try again.") from None
 
 
 @click.group(cls=Commands, context_settings={"max_content_width": 100})
@@ -120,6 +118,8 @@ def load_command(table: str, file: Path) -> None:
     )
     if loaded.summed:
         line += f"; {loaded.summed:,} added to others with the same key"
+    if loaded.added:
+        line += f"; new columns: {', '.join(loaded.added)}"
     if loaded.rejected:
         line += f"; see {loaded.rejects}"
     click.echo(line)

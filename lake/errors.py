@@ -10,6 +10,8 @@ LakeError
 └── InputRejected     a file to load that cannot be read as a whole
 """
 
+import re
+
 
 class LakeError(Exception):
     """Something a person can put right; its text is one sentence that says what and how."""
@@ -41,3 +43,12 @@ class ContractBroken(LakeError):
 
 class InputRejected(LakeError):
     """A file handed to the lake that is not what it claims to be."""
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says as part of a sentence: one line without colours.
+
+    delta-rs tells each cause on a line of its own after an arrow, which is coloured.
+    """
+    causes = re.sub(r"\s*(\x1b\[[\d;]*m)*↳(\x1b\[[\d;]*m)*\s*", ": ", str(error).strip())
+    return causes.splitlines()[0].rstrip(".") if causes else type(error).__name__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
 
 from lake.contracts import TABLES
-from lake.errors import ContractBroken, TableBroken, TableMissing
+from lake.errors import ContractBroken, TableBroken, TableMissing, reason
 from lake.places import URI_VARIABLES, local_folder, table_uri
 from lake.scan import scan
 
@@ -79,7 +78,7 @@ def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
         raise TableBroken(
-            f"The Delta table {name} at {uri} cannot be read ({_reason(error)}): restore it from a "
+            f"The Delta table {name} at {uri} cannot be read ({reason(error)}): restore it from a "
             "backup or load it anew."
         ) from error
 
@@ -93,12 +92,6 @@ def _no_table(name: str, uri: str) -> str:
         f"There is no Delta table {name} at {uri}: make a demo lake with `{place}python -m lake "
         f"demo`, or load a file of your own with `{place}python -m lake load`."
     )
-
-
-def _reason(error: Exception) -> str:
-    """Put an error of delta-rs, several coloured lines, on one plain line."""
-    plain = re.sub(r"\x1b\[[\d;]*m|[^\x20-\x7e]", " ", str(error))
-    return " ".join(plain.split())[:200].rstrip(".")
 
 
 def conform(contract: TableContract, schema: pa.Schema) -> list[pa.Field]:
@@ -169,7 +162,7 @@ def _open(name: str, uri: str, version: str) -> DeltaTable:
     except DeltaError as error:
         raise TableMissing(
             f"Version {version} of the Delta table {name} at {uri} is no longer kept "
-            f"({_reason(error)}): name a newer one, up to {newest}."
+            f"({reason(error)}): name a newer one, up to {newest}."
         ) from error
     return table
 

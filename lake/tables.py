@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import DeltaError
 
 from lake import places
-from lake.errors import PlaceInvalid, TableBroken, TableBusy
+from lake.errors import PlaceInvalid, TableBroken, TableBusy, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,15 +178,6 @@ def _writing(folder: Path, expected: int = -1) -> Iterator[None]:
         raise TableBroken(
             f"The Delta table in {folder} cannot be written ({reason(error)}): nothing has been."
         ) from error
-
-
-def reason(error: Exception) -> str:
-    """Return what an error says as part of a sentence: one line without colours.
-
-    delta-rs tells each cause on a line of its own after an arrow, which is coloured.
-    """
-    causes = re.sub(r"\s*(\x1b\[[\d;]*m)*↳(\x1b\[[\d;]*m)*\s*", ": ", str(error).strip())
-    return causes.splitlines()[0].rstrip(".") if causes else type(error).__name__
 
 
 def _quoted(name: str) -> str:

@@ -36,12 +36,14 @@ class Loaded:
         summed: Rows that were added to others of the same file with the same key.
         rejected: Rows that cannot be taken.
         rejects: Where those are kept.
+        added: The attributes that the table did not have before: a misspelled column is one.
     """
 
     upserted: Upserted
     summed: int
     rejected: int
     rejects: Path
+    added: tuple[str, ...]
 
 
 def load(contract: TableContract, path: Path) -> Loaded:
@@ -98,7 +100,9 @@ def _write(
         try:
             rejected = rejects.keep(staged, path, beside)
             upserted = upsert(staged, contract, folder, table)
-            return Loaded(upserted, staged.summed, rejected, beside)
+            now = _schema(contract, tables.open_table(folder))
+            added = tuple(c for c in now.names if c not in {*schema.names, *contract.schema.names})
+            return Loaded(upserted, staged.summed, rejected, beside, added)
         except TableBusy:
             if attempt == len(WAITS):
                 raise

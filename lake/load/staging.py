@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
 from lake import tables
-from lake.errors import InputRejected, TableBroken
+from lake.errors import InputRejected, TableBroken, reason
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
@@ -118,7 +118,7 @@ class Staging:
         except (duckdb.Error, DeltaError, pa.ArrowException) as error:
             raise TableBroken(
                 f"The Delta table in {tables.folder_of(table)} cannot be read "
-                f"({tables.reason(error)}): restore it from a backup, or remove it and load it "
+                f"({reason(error)}): restore it from a backup, or remove it and load it "
                 "anew."
             ) from error
         finally:
@@ -167,8 +167,8 @@ class Staging:
                 misfits = (
                     dict.fromkeys(_blank(arrays[name]), "empty, but every row needs one") | misfits
                 )
-            for row, reason in misfits.items():
-                reasons.setdefault(row, []).append(f"{name}: {reason}")
+            for row, misfit in misfits.items():
+                reasons.setdefault(row, []).append(f"{name}: {misfit}")
         return arrays, reasons
 
     def _insert(self, table: str, rows: pa.Table) -> None:
@@ -209,7 +209,7 @@ def staging(
         except NO_ROOM as error:
             raise InputRejected(
                 f"{file.path} cannot be sorted out in {Path(folder).parent} "
-                f"({tables.reason(error)}): make room there for a few times its size, or name "
+                f"({reason(error)}): make room there for a few times its size, or name "
                 "another folder with TMPDIR."
             ) from error
 

@@ -100,3 +100,10 @@ def test_progress_is_plain_lines_when_nobody_watches(lake):
     assert made.returncode == 0, made.stderr
     assert "\x1b" not in made.stderr
     assert made.stderr.startswith("leads: writing, ")
+
+
+def test_a_load_names_the_columns_it_adds(lake):
+    file = lake.file("typo.csv", "id,date_prise_contct,date_relance\na,2025-01-01,\n")
+    first, again = (lake.run("load", "leads", file).stdout for _ in range(2))
+    assert first.rstrip().endswith("0 rejected; new columns: date_prise_contct")
+    assert "new columns" not in again
