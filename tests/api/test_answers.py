@@ -1,5 +1,6 @@
 """The shelf of kept answers is bounded, whatever is put on it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,11 +42,12 @@ def test_it_is_bounded_and_the_latest_stay(steps):
         assert sum(kept[key].size for key in recent) <= size
 
 
-def test_it_is_bounded_by_number_too():
-    answers = Answers(entries=5)
-    for number in range(9):
-        answers.keep((f"/{number}", b"", None, None), answer(10))
-    assert [key[0] for key in answers.recent(9)] == ["/8", "/7", "/6", "/5", "/4"]
+@pytest.mark.parametrize(("bounds", "left"), [({"entries": 5}, 5), ({"size": 16_000}, 8)])
+def test_it_is_bounded_by_number_and_by_size(bounds, left):
+    answers = Answers(**bounds)
+    for number in range(30):
+        answers.keep((f"/{number}", b"", None, None), answer(800))
+    assert [key[0] for key in answers.recent(30)] == [f"/{29 - n}" for n in range(left)]
 
 
 def test_a_huge_answer_pushes_nothing_out():
