@@ -15,6 +15,7 @@ from publication.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from publication.manifest import Manifest, Test
 
@@ -68,11 +69,11 @@ def list_command(store: Store, *, as_json: bool) -> None:
         click.echo(NOTHING_YET)
     else:
         _print_table(
-            ("number", "built at", "content", "marts", "rows", "tests", "sources", "repeats"),
+            ("number", "published at", "content", "marts", "rows", "tests", "sources", "repeats"),
             [
                 (
                     str(manifest.number),
-                    _time(manifest),
+                    _time(manifest.published_at),
                     manifest.digest.removeprefix("sha256:")[:8],
                     str(len(manifest.marts)),
                     f"{sum(mart.rows for mart in manifest.marts):,}",
@@ -100,7 +101,8 @@ def show_command(store: Store, number: int | None, *, as_json: bool) -> None:
     click.echo(f"Publication {manifest.number}{again}")
     click.echo(f"file     {store.path(manifest)}")
     click.echo(f"content  {manifest.digest}")
-    click.echo(f"built    {_time(manifest)} by {manifest.build.command}")
+    click.echo(f"since    {_time(manifest.published_at)}")
+    click.echo(f"built    {_time(manifest.built_at)} by {manifest.build.command}")
     click.echo(f"project  version {manifest.build.project_version}{commit}")
     click.echo(f"tests    {manifest.build.tests}")
     for source in manifest.sources:
@@ -155,8 +157,8 @@ def _chosen(store: Store, number: int | None) -> Manifest:
     return manifest
 
 
-def _time(manifest: Manifest) -> str:
-    return manifest.built_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _versions(manifest: Manifest) -> str:

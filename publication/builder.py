@@ -126,10 +126,16 @@ def _project_version(folder: Path) -> str:
 
 
 def _git_commit(folder: Path) -> str | None:
-    """The commit that is checked out in a folder, or none where git or a repository is missing."""
+    """The commit that is checked out in a folder, ``-dirty`` behind it where files were changed.
+
+    None where git or a repository is missing.
+    """
     try:
         answer = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            [
+                *("git", "-C", str(folder), "describe", "--always", "--dirty"),
+                *("--abbrev=40", "--exclude=*"),  # the whole hash, and no tag's name
+            ],
             capture_output=True,
             text=True,
             check=True,

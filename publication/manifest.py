@@ -99,7 +99,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         digest: ``sha256:`` and the hex digest of the content: equal content, equal digest,
             on any machine (see :mod:`publication.digest`).
         sha256: The hex digest of the file's own bytes.
-        built_at: When the content was published first, in UTC.
+        built_at: When the content was made, in UTC.
+        published_at: When it was published under this number, in UTC: later than ``built_at``
+            where an older content was published again.
         rolled_back_to: The number whose content this publication repeats, if it does.
         marts: Sorted by name.
     """
@@ -109,6 +111,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     sha256: str
     built_at: datetime
+    published_at: datetime
     rolled_back_to: int | None
     build: Build
     sources: tuple[Source, ...]

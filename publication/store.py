@@ -119,6 +119,7 @@ class Store(Archive):
                     digest=digest,
                     sha256=sha256(staged),
                     built_at=built_at,
+                    published_at=datetime.now(UTC),
                     rolled_back_to=None,
                     build=draft.build,
                     sources=tuple(sorted(draft.sources, key=lambda source: source.name)),
@@ -156,6 +157,7 @@ class Store(Archive):
                 old,
                 number=following,
                 file=shelf.name(following, old.digest),
+                published_at=datetime.now(UTC),
                 rolled_back_to=number,
             )
             self._make_current(new, partial(durable.repeat, self.path(old)))

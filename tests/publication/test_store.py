@@ -117,6 +117,7 @@ def test_rollback_publishes_old_content_under_the_next_number(store, publish):
     new = store.rollback(1)
     assert (new.number, new.rolled_back_to) == (3, 1)
     assert (new.digest, new.sha256, new.built_at) == (old.digest, old.sha256, old.built_at)
+    assert old.built_at < old.published_at < new.published_at
     assert new.file == f"000003-{old.file[7:]}"
     assert store.current() == new
     assert store.link.resolve() == store.path(new).resolve()
