@@ -9,12 +9,16 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # One thing after the other, also under `make -j`: each needs what the one before it made.
 .NOTPARALLEL:
-.PHONY: help run demo build serve test check lint types tests soak bench lock clean
+.PHONY: help run port demo build serve test check lint types tests soak bench lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: demo build serve ## Make a demo lake if there is none, build, publish, and serve
+run: port demo build serve ## Make a demo lake if there is none, build, publish, and serve
+
+# First, so that a port in use is known before anything is built.
+port: .venv/run
+	@$(BIN)/python -m api --host $(HOST) --port $(PORT) --check
 
 demo: .venv/run
 	@if [ -z "$${LEADMARTS_LEADS_URI:-}$${LEADMARTS_MARKETING_URI:-}" ] \

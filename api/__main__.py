@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
 
 import click
 import uvicorn
@@ -30,7 +31,8 @@ from api.settings import Settings, SettingsError
     type=click.IntRange(1),
     help="Processes that answer; each holds its own view of the current publication.",
 )
-def main(host: str, port: int, workers: int) -> None:
+@click.option("--check", is_flag=True, help="Only see whether it could listen there, then end.")
+def main(host: str, port: int, workers: int, check: bool) -> None:
     """Serve the current publication over HTTP, read-only, and every later one by itself.
 
     LEADMARTS_PUBLICATIONS says where publications are (by default data/publications),
@@ -42,7 +44,10 @@ def main(host: str, port: int, workers: int) -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     log.configure(settings.environment)
-    with listen(host, port) as listening:
+    # uvicorn stops in order on Ctrl-C, and then raises it again.
+    with listen(host, port) as listening, suppress(KeyboardInterrupt):
+        if check:
+            return
         config = uvicorn.Config(
             "api.app:create_app",
             factory=True,

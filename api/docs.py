@@ -36,9 +36,9 @@ page ever sees, is plain text.
 NOT_MODIFIED = "The answer is still the one that `If-None-Match` names."
 
 ASSETS = {
-    "start.js": "text/javascript; charset=utf-8",
-    "swagger-ui.css": "text/css; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "start.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
 """The files of Swagger UI that the page needs, and their media types."""

@@ -72,28 +72,34 @@ def test_make_run_ends_on_a_server_that_says_what_to_open(project: Project) -> N
         assert weeks.status_code == 200
         assert len(weeks.json()) > 100  # two years of demo leads
     finally:
-        os.killpg(run.pid, signal.SIGTERM)
-        run.communicate(timeout=20)
+        os.killpg(run.pid, signal.SIGINT)  # Ctrl-C
+        rest, _ = run.communicate(timeout=20)
+    assert "Lead Marts stops." in rest
+    assert "Traceback" not in rest
+    assert "Abort" not in rest
 
 
 def test_a_failed_build_is_said_in_one_line_and_starts_no_server(
-    project_with_leads: Project, taken_port: int
+    project_with_leads: Project,
 ) -> None:
     for file in project_with_leads.leads.glob("*.parquet"):
         file.unlink()
-    run = make(project_with_leads, "run", f"PORT={taken_port}")
+    run = make(project_with_leads, "run", "PORT=0")
     output, _ = run.communicate(timeout=180)
     assert run.returncode != 0
     assert output.count("The build failed, for the reason above: nothing was published.") == 1
     assert output.count("lacks 1 of its data files") == 1
     assert "Traceback" not in output
-    assert "in use" not in output
+    assert "listens on" not in output
 
 
-def test_a_port_in_use_is_said_in_one_line(project: Project, taken_port: int) -> None:
-    serve = make(project, "serve", f"PORT={taken_port}")
-    output, _ = serve.communicate(timeout=60)
-    assert serve.returncode != 0
+def test_a_port_in_use_is_said_in_one_line_and_nothing_is_built(
+    project: Project, taken_port: int
+) -> None:
+    run = make(project, "run", f"PORT={taken_port}")
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert not project.data.exists()
     (line,) = [line for line in output.splitlines() if str(taken_port) in line]
     assert "in use" in line
     assert "Traceback" not in output
