@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -20,6 +21,9 @@ LOCKED_DOWN = {
     "python_enable_replacements": "false",
 }
 """No other file, no network, no extension, no Python object: the publication and nothing else."""
+
+_locking = threading.Lock()
+"""Connections of one process to one file share their settings: one at a time locks them."""
 
 
 def first_line(error: Exception) -> str:
@@ -44,11 +48,12 @@ def connect(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnect
     if threads is not None:
         config["threads"] = threads
     try:
-        connection = duckdb.connect(path, read_only=True, config=config)
-        # A second connection of this process to the same file finds everything locked already.
-        locked = connection.execute("select current_setting('lock_configuration')").fetchone()
-        if locked != (True,):
-            connection.execute("set global timezone = 'UTC'; set lock_configuration = true")
+        with _locking:
+            connection = duckdb.connect(path, read_only=True, config=config)
+            # A second connection of this process to the same file finds everything locked already.
+            locked = connection.execute("select current_setting('lock_configuration')").fetchall()
+            if locked != [(True,)]:
+                connection.execute("set global timezone = 'UTC'; set lock_configuration = true")
     except duckdb.Error as error:
         raise PublicationBroken(f"{path} cannot be opened: {first_line(error)}") from error
     return connection

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import duckdb
 import pyarrow as pa
 import pytest
@@ -55,3 +57,13 @@ def test_a_missing_file_is_a_sentence(tmp_path):
     with pytest.raises(PublicationBroken, match=r"nothing\.duckdb cannot be opened: .*not exist"):
         connect(tmp_path / "nothing.duckdb")
     assert not (tmp_path / "nothing.duckdb").exists()
+
+
+def test_many_threads_open_one_file_at_once(store, publish):
+    path = store.path(publish())
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            opened = list(pool.map(lambda _: connect(path, threads=1), range(8)))
+            for connection in opened:
+                assert connection.execute("select count(*) from weekly").fetchall()[0][0] > 0
+                connection.close()
