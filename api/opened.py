@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import duckdb
 from api import __version__
 from api.answers import Answers, etag, reusable
 from publication import PublicationBroken, connect
+from publication.inspection import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,13 +123,12 @@ def open_publication(
                 f"{', '.join(sorted(missing))}."
             )
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(path)
     except OSError as error:
         raise PublicationBroken(f"{path} cannot be read: {error.strerror}.") from error
-    if sha256 != manifest.sha256:
+    if digest != manifest.sha256:
         raise PublicationBroken(
-            f"{path} is damaged: its SHA-256 is {sha256}, its manifest says {manifest.sha256}."
+            f"{path} is damaged: its SHA-256 is {digest}, its manifest says {manifest.sha256}."
         )
     connection = connect(path, threads=1)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.workplace import Workplace
+from benchmarks.workplace import Workplace, rounds_option
 
 BARE = """
 import sys, time
@@ -66,13 +66,7 @@ def bare_seconds(workplace: Workplace, way: str) -> float:
 
 @click.command("build")
 @click.option("--leads", default=5_000_000, show_default=True, help="How many leads.")
-@click.option(
-    "--rounds",
-    default=5,
-    type=click.IntRange(1),
-    show_default=True,
-    help="How many alternating rounds.",
-)
+@rounds_option(9)
 def command(leads: int, rounds: int) -> None:
     """Models' time less that on an empty lake, against the bare daily count; peak memory."""
     with tempfile.TemporaryDirectory() as folder:
@@ -93,6 +87,9 @@ def command(leads: int, rounds: int) -> None:
             for way, seconds in bare.items():
                 seconds.append(bare_seconds(full, way))
     own = total(models) - total(nothing)
+    whole = statistics.median(sum(r.values()) for r in models) - statistics.median(
+        sum(r.values()) for r in nothing
+    )
     click.echo(f"leads                            {leads:>12,}")
     click.echo(f"models                           {total(models):>12.3f} s")
     click.echo(f"models on an empty lake          {total(nothing):>12.3f} s")
@@ -100,4 +97,5 @@ def command(leads: int, rounds: int) -> None:
         base = statistics.median(seconds)
         click.echo(f"bare daily count, {way:<14} {base:>12.3f} s")
         click.echo(f"(models - empty) / bare, {way:<8}{own / base:>12.2f}")
+        click.echo(f"the same by whole rounds, {way:<8}{whole / base:>11.2f}")
     click.echo(f"peak memory of dbt, with tests   {memory / 2**20:>12,.0f} MiB")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from benchmarks.workplace import Workplace
+from benchmarks.workplace import Workplace, rounds_option, seconds_option
 
 ROUTE = "/api/v1/transformation/count_date_by_week"
 CONNECTIONS = 64
@@ -72,20 +72,8 @@ def requests_per_second(url: str, request: dict[str, str], seconds: int) -> floa
 
 @click.command("serving")
 @click.option("--leads", default=(20_000, 5_000_000), multiple=True, help="Lake sizes, in leads.")
-@click.option(
-    "--rounds",
-    default=5,
-    type=click.IntRange(1),
-    show_default=True,
-    help="How many alternating rounds.",
-)
-@click.option(
-    "--seconds",
-    default=4,
-    type=click.IntRange(1),
-    show_default=True,
-    help="How long each round loads.",
-)
+@rounds_option(5)
+@seconds_option(4)
 def command(leads: tuple[int, ...], rounds: int, seconds: int) -> None:
     """Requests per second of cached answers, against a bare ASGI app with the same bytes."""
     if shutil.which("wrk") is None:

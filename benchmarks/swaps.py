@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import click
 
-from benchmarks.workplace import ROOT, Workplace
+from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
 
 PAUSE = 0.002
 PUBLISH = """
@@ -56,20 +56,8 @@ def p99(url: str, seconds: float) -> float:
 
 
 @click.command("swaps")
-@click.option(
-    "--rounds",
-    default=5,
-    type=click.IntRange(1),
-    show_default=True,
-    help="How many alternating rounds.",
-)
-@click.option(
-    "--seconds",
-    default=10,
-    type=click.IntRange(1),
-    show_default=True,
-    help="How long each round probes.",
-)
+@rounds_option(5)
+@seconds_option(10)
 def command(rounds: int, seconds: int) -> None:
     """p99 of /health/live while a publication a second is swapped in, against the quiet p99."""
     with tempfile.TemporaryDirectory() as folder:

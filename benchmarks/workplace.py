@@ -10,15 +10,41 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+import click
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).parents[1]
+
+Command = TypeVar("Command", bound="Callable[..., object]")
 START_DEADLINE = 30.0
+
+
+def rounds_option(default: int) -> Callable[[Command], Command]:
+    """The option that says how often a thing and its reference alternate."""
+    return click.option(
+        "--rounds",
+        default=default,
+        type=click.IntRange(1),
+        show_default=True,
+        help="How many alternating rounds.",
+    )
+
+
+def seconds_option(default: int) -> Callable[[Command], Command]:
+    """The option that says how long each round takes."""
+    return click.option(
+        "--seconds",
+        default=default,
+        type=click.IntRange(1),
+        show_default=True,
+        help="How long each round takes.",
+    )
 
 
 @dataclass(frozen=True)
