@@ -13,7 +13,7 @@ import yaml
 
 from publication.checks import check_names
 from publication.connection import first_line
-from publication.errors import DraftRejected
+from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
 from publication.sql import identifier, listed, literal
 
@@ -94,9 +94,11 @@ def publish(
         sources: The versions they were made from.
 
     Raises:
+        DraftRejected: A source of the current publication is not among the sources any more.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     check_names(run.marts)
+    _check_sources(store, sources)
     staged = store.stage(run.invocation_id)
     try:
         _copy(warehouse, staged, run.marts)
@@ -104,6 +106,24 @@ def publish(
         store.discard(staged)
         raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
     return store.publish(staged, run.draft(sources))
+
+
+def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:
+    """See that no source was lost: its marts would be empty, and every number in them gone.
+
+    A current publication that cannot be read does not keep the next one from replacing it.
+    """
+    try:
+        pointer = store.pointer()
+        before = store.manifest(pointer.number).sources if pointer else ()
+    except PublicationError:
+        return
+    there = {source.name for source in sources}
+    if lost := [source.name for source in before if source.name not in there]:
+        raise DraftRejected(
+            f"This run did not read {' and '.join(lost)}, which the current publication was made "
+            "from; put the table back where it was, or an empty one if that is meant."
+        )
 
 
 def _copy(warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]) -> None:

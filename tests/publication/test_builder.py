@@ -1,10 +1,16 @@
-"""What the builder says of the code that a run was made with."""
+"""What the builder says of the code that a run was made with, and what it does not take."""
 
 from __future__ import annotations
 
 import subprocess
 
-from publication.builder import _git_commit
+import duckdb
+import msgspec
+import pytest
+
+from publication import builder
+from publication.builder import BuiltMart, Run, _git_commit
+from publication.errors import DraftRejected
 
 
 def test_the_commit_is_named_and_whether_files_were_changed(tmp_path):
@@ -24,3 +30,38 @@ def test_the_commit_is_named_and_whether_files_were_changed(tmp_path):
     assert _git_commit(tmp_path) == head
     (tmp_path / "model.sql").write_text("select 2")
     assert _git_commit(tmp_path) == f"{head}-dirty"
+
+
+@pytest.fixture
+def run(draft, tmp_path):
+    """A run that built the mart ``weekly``, and the warehouse that holds it."""
+    (tmp_path / "dbt_project.yml").write_text("version: 1.2.3")
+    mart = BuiltMart(relation="weekly", **msgspec.structs.asdict(draft.marts[0]))
+    run = Run(
+        project_dir=str(tmp_path),
+        invocation_id="9d1f",
+        command="dbt build",
+        tests="passed",
+        marts=(mart,),
+    )
+    with duckdb.connect() as warehouse:
+        warehouse.execute(
+            "create table weekly as "
+            "select date '2024-12-30' as week_start, '2025-W01' as semaine, 1::bigint as leads"
+        )
+        yield run, warehouse
+
+
+def test_a_source_that_was_lost_publishes_nothing(run, draft, store):
+    run, warehouse = run
+    costs = msgspec.structs.replace(draft.sources[0], name="costs")
+    assert builder.publish(store, warehouse, run, draft.sources).number == 1
+    # One more is no loss, and neither is one less after the current manifest was damaged.
+    assert builder.publish(store, warehouse, run, (*draft.sources, costs)).number == 2
+    pointer = (store.folder / "current.json").read_bytes()
+    with pytest.raises(DraftRejected, match="This run did not read costs, which the current"):
+        builder.publish(store, warehouse, run, draft.sources)
+    assert (store.folder / "current.json").read_bytes() == pointer
+    assert not list((store.folder / ".staging").glob("*"))
+    store.path(store.manifest(2)).with_suffix(".json").write_text("{}")
+    assert builder.publish(store, warehouse, run, draft.sources).number == 3
