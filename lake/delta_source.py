@@ -7,11 +7,12 @@ Named in ``profiles.yml``:
         alias: lake
         config:
           tables:
-            leads: {uri: data/lake/leads, version: latest}
+            leads: {uri: data/lake/leads, version: latest, absent: empty}
 
 Each table is opened once per run at one version, and registered on every cursor under its name,
 so that ``temp.main.leads`` is the same rows in every thread. ``temp.main.delta_versions`` tells
-which versions those are. See https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
+which versions those are. A table that nobody ever loaded is empty where the profile allows that
+(``absent: empty``) and another table is there; it has no version. See https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
+from dbt_common.events.base_types import EventLevel
+from dbt_common.events.functions import fire_event
+from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 
-from lake.errors import LakeError
+from lake.contracts import TABLES
+from lake.errors import LakeError, TableMissing
 from lake.pinned import LATEST, PinnedTable, pin
-from lake.places import time_zone
+from lake.places import local_folder, time_zone
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -55,10 +60,12 @@ class Plugin(BasePlugin):
         """Take the tables from the profile; open none, since every command comes through here.
 
         Args:
-            plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``.
+            plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``
+                and whether it may be ``absent``: ``error`` (as without it) or ``empty``.
         """
         self._tables: dict[str, dict[str, Any]] = plugin_config["tables"]
         self._pinned: list[PinnedTable] | None = None
+        self._absent: dict[str, str] = {}
         self._unreadable: list[str] = []
         self._lock = threading.Lock()
 
@@ -84,25 +91,43 @@ class Plugin(BasePlugin):
             DbtRuntimeError: The command needs the lake, and a table is missing or broken; one
                 sentence each. This is before dbt runs its first node.
         """
-        pinned = self._open()
-        if self._unreadable and getattr(get_flags(), "WHICH", None) in NEED_THE_LAKE:
+        needed = getattr(get_flags(), "WHICH", None) in NEED_THE_LAKE
+        pinned = self._open(needed)
+        if self._unreadable and needed:
             raise DbtRuntimeError(" ".join(self._unreadable))
         for table in pinned:
             cursor.register(table.name, table.scan)
+        for name in self._absent:
+            cursor.register(name, TABLES[name].schema.empty_table())
         versions = [
             {column: getattr(table, column) for column in VERSIONS.names} for table in pinned
         ]
         cursor.register("delta_versions", pa.Table.from_pylist(versions, VERSIONS))
 
-    def _open(self) -> list[PinnedTable]:
+    def _open(self, needed: bool) -> list[PinnedTable]:
         """Open every table once; threads that come meanwhile wait and get the same."""
         with self._lock:
             if self._pinned is None:
                 self._pinned = []
                 for name, table in self._tables.items():
-                    version = str(table.get("version", LATEST))
-                    try:
-                        self._pinned.append(pin(name, str(table["uri"]), version))
-                    except LakeError as error:
-                        self._unreadable.append(str(error))
+                    self._open_one(name, table, self._pinned)
+                if not self._pinned:  # no lake at all is nobody's intention; one sentence is enough
+                    self._unreadable += [*self._absent.values()][:1]
+                elif needed and not self._unreadable:
+                    for name, sentence in self._absent.items():
+                        warning = f"{name} is taken as empty. {sentence}"
+                        fire_event(Note(msg=warning), level=EventLevel.WARN)
             return self._pinned
+
+    def _open_one(self, name: str, table: dict[str, Any], pinned: list[PinnedTable]) -> None:
+        uri, version = str(table["uri"]), str(table.get("version", LATEST))
+        try:
+            pinned.append(pin(name, uri, version))
+        except TableMissing as error:
+            may_be = table.get("absent") == "empty" and version == LATEST and name in TABLES
+            if may_be and not local_folder(uri).exists():
+                self._absent[name] = str(error)
+            else:
+                self._unreadable.append(str(error))
+        except LakeError as error:
+            self._unreadable.append(str(error))

@@ -16,3 +16,13 @@
 {% macro mois(day) -%}
     strftime({{ day }}, '%Y-%m')
 {%- endmacro %}
+
+
+{% macro iso_year(day) -%}
+    cast(isoyear({{ day }}) as integer)
+{%- endmacro %}
+
+
+{% macro iso_week(day) -%}
+    cast(weekofyear({{ day }}) as integer)
+{%- endmacro %}

@@ -127,6 +127,12 @@ class Project:
             server.wait(10)
 
 
+@pytest.fixture(scope="session")
+def project_in() -> Callable[[Path], Project]:
+    """Makes the project over a data folder of the caller's."""
+    return Project
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The project over an empty data folder."""

@@ -99,10 +99,12 @@ def test_what_is_published_is_what_an_analyst_opens(built: Project) -> None:
         )
         assert comments["lead_event_counts_weekly"].strip().endswith("One row per ISO week.")
         assert set(comments) == {
+            "channel_sales_weekly",
             "lead_event_counts_daily",
             "lead_event_counts_implausible",
             "lead_event_counts_monthly",
             "lead_event_counts_weekly",
+            "marketing_conversions",
         }
 
 

@@ -1,0 +1,166 @@
+"""Marketing conversions from a file to both marts, against sums made without any room.
+
+`LEADMARTS_MARKETING_CSV` names another file of conversions to run this over.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import defaultdict
+from datetime import date, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.pipeline.conftest import Project
+
+OWN = Path(__file__).with_name("marketing.csv")
+FILE = Path(os.environ.get("LEADMARTS_MARKETING_CSV", OWN))
+PRECISION = 1e-15  # of a sum that was rounded to a double once, and to 18 places before
+MEASURED = "from marketing_conversions order by all"
+WEEKS = "select channel, year, week, week_start, semaine, sales from channel_sales_weekly"
+
+Measurement = tuple[str, str, str, str, date]
+
+
+def sums(file: Path) -> dict[Measurement, Fraction]:
+    """Sum a CSV of conversions by its key, with the standard library alone, exactly."""
+    summed: defaultdict[Measurement, Fraction] = defaultdict(Fraction)
+    with file.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            key = tuple(row[name] for name in ("product", "campaign_type", "campaign", "channel"))
+            summed[*key, date.fromisoformat(row["date"])] += Fraction(row["conversions"])
+    return summed
+
+
+def weeks(measured: dict[Measurement, Fraction]) -> dict[tuple[Any, ...], Fraction]:
+    """Sum measurements by channel and ISO week."""
+    summed: defaultdict[tuple[Any, ...], Fraction] = defaultdict(Fraction)
+    for (*_, channel, day), conversions in measured.items():
+        year, week, weekday = day.isocalendar()
+        monday = day - timedelta(days=weekday - 1)
+        summed[channel, year, week, monday, f"{year}-W{week:02}"] += conversions
+    return summed
+
+
+def read(project: Project, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(project.data / "marts.duckdb"), read_only=True) as marts:
+        return marts.execute(query).fetchall()
+
+
+def manifest(project: Project) -> Any:
+    folder = project.data / "publications"
+    file = json.loads((folder / "current.json").read_text())["file"]
+    return json.loads((folder / file).with_suffix(".json").read_text())
+
+
+def assert_equal(rows: list[tuple[Any, ...]], expected: dict[Any, Fraction]) -> None:
+    assert [row[:-1] for row in rows] == sorted(expected)
+    for *key, value in rows:
+        assert value == pytest.approx(float(expected[tuple(key)]), rel=PRECISION, abs=1e-18)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, project_in: Callable[..., Project]) -> Project:
+    """The project after `lake load marketing` and one plain `dbt build`; and what that said."""
+    project = project_in(tmp_path_factory.mktemp("marketing") / "data")
+    loaded = project.run("python", "-m", "lake", "load", "marketing", str(FILE))
+    assert loaded.returncode == 0, loaded.stdout
+    build = project.dbt("build")
+    assert build.returncode == 0, build.stdout
+    (project.data / "build.out").write_text(build.stdout)
+    return project
+
+
+def test_both_marts_equal_sums_made_from_the_file(built: Project) -> None:
+    measured = sums(FILE)
+    assert_equal(read(built, MEASURED), measured)
+    by_week = weeks(measured)
+    assert_equal(read(built, WEEKS + " order by all"), by_week)
+    print(f"{FILE.name}: {len(measured)} measurements, {len(by_week)} channels and weeks")  # noqa: T201
+
+
+def test_what_was_measured_once_keeps_all_its_digits(built: Project) -> None:
+    lines: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    with FILE.open(newline="", encoding="utf-8") as rows:
+        for *key, conversions in list(csv.reader(rows))[1:]:
+            lines[tuple(key)].append(float(conversions))
+    once = {key: values[0] for key, values in lines.items() if len(values) == 1}
+    found = {(*map(str, row[:-1]),): row[-1] for row in read(built, MEASURED)}
+    assert once
+    assert {key: found[key] for key in once} == once
+
+
+@pytest.mark.skipif(FILE != OWN, reason="another file has other channels")
+def test_unlisted_values_are_a_warning_that_names_them(built: Project) -> None:
+    said = " ".join((built.data / "build.out").read_text().split())
+    assert (
+        "marketing_conversions.channel has values that seeds/marketing_channels.csv does not list: "
+        "Owl; express, pigeon post." in said
+    )
+    assert "seeds/marketing_campaign_types.csv does not list: seasonal." in said
+    assert manifest(built)["build"]["tests"] == "warned"
+
+
+def test_marketing_is_not_open(built: Project) -> None:
+    scopes = {mart["name"]: mart["scope"] for mart in manifest(built)["marts"]}
+    assert scopes["marketing_conversions"] == "marketing:read"
+    assert scopes["channel_sales_weekly"] == "marketing:read"
+
+
+def test_a_table_that_nobody_loaded_is_empty_and_a_warning_says_so(built: Project) -> None:
+    said = (built.data / "build.out").read_text()
+    assert said.count("leads is taken as empty. There is no Delta table leads at") == 1
+    assert [source["name"] for source in manifest(built)["sources"]] == ["marketing_conversions"]
+    assert read(built, "from lead_event_counts_daily") == []
+    freshness = built.dbt("source", "freshness")
+    assert freshness.returncode == 0, freshness.stdout
+
+
+def test_a_table_whose_place_was_set_must_be_there(built: Project) -> None:
+    pointer = (built.data / "publications" / "current.json").read_bytes()
+    for variable, name in (
+        ("LEADMARTS_LEADS_URI", "leads"),
+        ("LEADMARTS_MARKETING_URI", "marketing_conversions"),
+    ):
+        done = built.dbt("build", **{variable: str(built.data / "nowhere")})
+        assert done.returncode != 0
+        assert f"There is no Delta table {name} at" in done.stdout
+        assert "Traceback" not in done.stdout
+    assert (built.data / "publications" / "current.json").read_bytes() == pointer
+
+
+def test_a_published_table_that_is_lost_publishes_nothing(
+    built: Project, write_leads: Callable[..., None]
+) -> None:
+    pointer = (built.data / "publications" / "current.json").read_bytes()
+    write_leads(built.leads, [{"id": "a", "date_relance": date(2025, 1, 1)}])
+    table = built.data / "lake" / "marketing_conversions"
+    away = table.rename(built.data / "away")
+    done = built.dbt("run")
+    away.rename(table)
+    assert done.returncode != 0
+    assert "This run did not read marketing_conversions, which the current" in done.stdout
+    assert (built.data / "publications" / "current.json").read_bytes() == pointer
+
+
+def test_repeats_that_another_writer_left_are_summed(
+    built: Project, tmp_path: Path, project_in: Callable[..., Project]
+) -> None:
+    project = project_in(tmp_path / "data")
+    rows = DeltaTable(built.data / "lake" / "marketing_conversions").to_pyarrow_table()
+    for _ in range(2):
+        write_deltalake(project.data / "lake" / "marketing_conversions", rows, mode="append")
+    build = project.dbt("build")
+    assert build.returncode == 0, build.stdout
+    twice = {key: 2 * conversions for key, conversions in sums(FILE).items()}
+    assert_equal(read(project, MEASURED), twice)
