@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from contextlib import suppress
 
@@ -12,10 +13,13 @@ from loguru import logger
 from uvicorn.supervisors import Multiprocess
 
 from api import log
+from api.auth import keys
+from api.auth.command import users
 from api.settings import Settings, SettingsError
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.pass_context
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -32,18 +36,32 @@ from api.settings import Settings, SettingsError
     help="Processes that answer; each holds its own view of the current publication.",
 )
 @click.option("--check", is_flag=True, help="Only see whether it could listen there, then end.")
-def main(host: str, port: int, workers: int, check: bool) -> None:
+def main(context: click.Context, host: str, port: int, workers: int, check: bool) -> None:
     """Serve the current publication over HTTP, read-only, and every later one by itself.
 
     LEADMARTS_PUBLICATIONS says where publications are (by default data/publications),
     LEADMARTS_ENV whether this is development or production, and LEADMARTS_CORS_ORIGINS
-    which origins may read the API (in production it must be set).
+    which origins may read the API (in production it must be set). Without a command it serves.
+    """
+    if context.invoked_subcommand is None:
+        serve(host, port, workers, check)
+
+
+def serve(host: str, port: int, workers: int, check: bool) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        ClickException: A setting is wrong, or nobody can listen there; one line says why.
     """
     try:
         settings = Settings.from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     log.configure(settings.environment)
+    if settings.auth.key_is_ephemeral and workers > 1:
+        # What one worker signs, every worker takes.
+        os.environ[keys.VARIABLE] = settings.auth.key.decode()
+        logger.warning(settings.auth.warnings[0])
     # uvicorn stops in order on Ctrl-C, and then raises it again.
     with listen(host, port) as listening, suppress(KeyboardInterrupt):
         if check:
@@ -90,6 +108,9 @@ def listen(host: str, port: int) -> socket.socket:
                 "or choose another one with --port."
             ) from None
         raise click.ClickException(f"Cannot listen on {host}: {error.strerror}.") from None
+
+
+main.add_command(users)
 
 
 if __name__ == "__main__":

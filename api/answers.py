@@ -23,11 +23,15 @@ Key = tuple[str, bytes, bytes | None, bytes | None]
 and Origin. The last two are what ``VARY`` tells other caches."""
 
 VARY = (b"vary", b"Accept-Encoding, Origin")
+VARY_PRIVATE = (b"vary", b"Accept-Encoding, Authorization, Origin")
 
 CACHE_CONTROL = "public, max-age=0, must-revalidate"
 """Anyone may keep an answer and must ask whether it still holds: a new publication is then seen
 at once, and a 304 costs less than any other answer. With a max-age, or stale-while-revalidate,
 a page would show numbers older than the publication, and nothing on it would say so."""
+
+PRIVATE = "private, max-age=0, must-revalidate"
+"""The same for answers that not everyone may read: only the client itself keeps them."""
 
 HEADERS = (
     ResponseHeader(
@@ -40,7 +44,8 @@ HEADERS = (
     ResponseHeader(
         name="Cache-Control",
         value="",
-        description="Any cache may keep the answer and asks each time whether it still holds.",
+        description="Any cache (`public`), or the client itself (`private`), may keep the answer "
+        "and asks each time whether it still holds.",
         documentation_only=True,
     ),
     ResponseHeader(
@@ -85,6 +90,7 @@ def reusable(
     tag: str,
     *,
     media_type: str = "application/json",
+    cache_control: str = CACHE_CONTROL,
     headers: Mapping[str, str] | None = None,
 ) -> Response[Content]:
     """Make a response that may be kept, here and by others, until its entity tag changes.
@@ -93,18 +99,30 @@ def reusable(
         content: The content in no coding; the hot path codes it as each client likes.
         tag: Its strong entity tag.
         media_type: Its media type.
+        cache_control: Who may keep it.
         headers: Further headers.
     """
-    validators = {"ETag": tag, "Cache-Control": CACHE_CONTROL}
+    validators = {"ETag": tag, "Cache-Control": cache_control}
     return Response(content, media_type=media_type, headers={**validators, **(headers or {})})
 
 
 class Answer:
-    """The ASGI messages of one representation: 200, 304 and HEAD."""
+    """The ASGI messages of one representation: 200, 304 and HEAD.
 
-    __slots__ = ("_body", "_etag", "_not_modified", "_start", "size")
+    Attributes:
+        permission: The scope without which nobody may have it, if so.
+        size: How many bytes it takes.
+    """
 
-    def __init__(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, coding: Coding) -> None:
+    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "size")
+
+    def __init__(
+        self,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        coding: Coding,
+        permission: str | None = None,
+    ) -> None:
         """Make the messages.
 
         Args:
@@ -112,14 +130,17 @@ class Answer:
             body: The body in the coding.
             coding: The coding. It becomes part of the entity tag: a strong one may stand for only
                 one sequence of bytes (RFC 9110 §8.8.3.3).
+            permission: The scope without which nobody may have it, if so.
         """
+        self.permission = permission
         self._etag = dict(headers)[b"etag"]
         about_body = [(b"content-length", b"%d" % len(body))]
         if coding != "identity":
             self._etag = self._etag[:-1] + b'-%b"' % coding.encode()
             about_body.append((b"content-encoding", coding.encode()))
         kept = [line for line in headers if line[0] not in REPLACED]
-        lines = [*kept, *about_body, (b"etag", self._etag), VARY]
+        vary = VARY if permission is None else VARY_PRIVATE
+        lines = [*kept, *about_body, (b"etag", self._etag), vary]
         self._start = _start(200, lines)
         self._not_modified = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
         self._body: HTTPResponseBodyEvent = {**EMPTY, "body": body}

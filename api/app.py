@@ -7,16 +7,28 @@ from litestar.datastructures import State as AppState
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Scope
+from loguru import logger
 
-from api import counts, docs, log, system, transformation
+from api import counts, docs, log, marketing, system, transformation
+from api.auth import routes as auth
+from api.auth.bearer import Bearer
+from api.auth.limits import Limit
+from api.auth.signing_in import SigningIn
+from api.auth.tokens import Tokens
 from api.hot import HotPath
 from api.opened import OpenPublication
+from api.pinned import Pinned
 from api.problems import AnyRequest, answer_problem, no_publication
 from api.serving import Serving
 from api.settings import Settings, SettingsError
 
-EXPOSED = ["Publication", "ETag", "Retry-After"]
+EXPOSED = [
+    *("Publication", "ETag", "Link", "X-Total-Count"),
+    *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
+]
 """Headers that pages of other origins may read."""
+
+ROUTES = [*system.ROUTES, *transformation.ROUTES, *marketing.ROUTES, *auth.ROUTES, *docs.ROUTES]
 
 
 def create_app() -> ASGIApp:
@@ -27,11 +39,21 @@ def create_app() -> ASGIApp:
     """
     try:
         settings = Settings.from_environment()
+        users = settings.auth.open_users()
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     log.configure(settings.environment)
+    for warning in settings.auth.warnings:
+        logger.warning(warning)
     serving = Serving(settings.store, counts.REQUIRED)
-    routes = [*system.ROUTES, *transformation.ROUTES, *docs.ROUTES]
+    pinned = Pinned(settings.store)
+    tokens = Tokens(settings.auth.key, settings.auth.token_seconds, users)
+    bearer = Bearer(tokens, users)
+    signing_in = SigningIn(
+        users,
+        by_client=Limit("client", settings.auth.rate_client),
+        by_user=Limit("user", settings.auth.rate_user),
+    )
 
     def served(request: AnyRequest) -> OpenPublication | None:
         found: OpenPublication | None = request.state.publication
@@ -46,26 +68,33 @@ def create_app() -> ASGIApp:
         "served": Provide(served, sync_to_thread=False),
         "publication": Provide(publication, sync_to_thread=False),
         "serving": Provide(lambda: serving, sync_to_thread=False),
+        "pinned": Provide(lambda: pinned, sync_to_thread=False),
+        "tokens": Provide(lambda: tokens, sync_to_thread=False),
+        "signing_in": Provide(lambda: signing_in, sync_to_thread=False),
     }
     framework = Litestar(
-        routes,
+        ROUTES,
         dependencies=dependencies,
-        lifespan=[serving.lifespan],
+        lifespan=[serving.lifespan, pinned.lifespan],
         before_request=refuse_unacceptable,
         before_send=[allow_head],
         exception_handlers={Exception: answer_problem},
         cors_config=CORSConfig(
             allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "HEAD", "OPTIONS"],
+            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
             expose_headers=EXPOSED,
         ),
         state=AppState(
-            {"template": docs.skeleton(routes, dependencies), "examples": transformation.EXAMPLES}
+            {
+                "template": docs.skeleton(ROUTES, dependencies),
+                "examples": transformation.EXAMPLES | marketing.EXAMPLES,
+                "bearer": bearer,
+            }
         ),
         openapi_config=None,
         logging_config=None,
     )
-    return HotPath(framework, serving)
+    return HotPath(framework, serving, bearer)
 
 
 async def refuse_unacceptable(request: AnyRequest) -> None:

@@ -12,22 +12,24 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 
 from api import __version__
 from api.answers import HEADERS, etag, reusable
 from api.opened import OpenPublication
-from api.problems import AnyRequest, Problem, documented
+from api.problems import AnyRequest, documented
 
 Document = dict[str, Any]
 
-Example = Callable[[OpenPublication], Awaitable[list[Any]]]
-"""Reads from a publication what a route would answer."""
+Example = Callable[[OpenPublication], Awaitable[Any]]
+"""Reads from a publication what a route would answer, or None where it has nothing for it."""
 
 DESCRIPTION = """\
 Weekly and monthly marts over leads, read-only.
 
 Every answer comes whole from one *publication*, an immutable numbered state of all marts.
 HEAD works wherever GET does, and a trailing slash may be added to every path.
+Some lists need a token: sign in with *Authorize* above, or with `GET /api/auth/token/`.
 Every error is a problem (RFC 9457) with a sentence in `detail`; a path that is not there is 404,
 a method that is not possible 405 with `Allow`. Only the refusal of a CORS preflight, which no
 page ever sees, is plain text.
@@ -78,6 +80,63 @@ CONTENT_SECURITY_POLICY = (
 """The page loads nothing from other hosts. Swagger UI sets styles on elements."""
 
 
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds until it is worth another try.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
+CHALLENGE = {
+    "WWW-Authenticate": {
+        "description": "How to get further (RFC 6750, RFC 7617).",
+        "schema": {"type": "string"},
+    }
+}
+
+RATE = {
+    name: {
+        "description": "As with a token (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string"},
+    }
+    for name in ("RateLimit", "RateLimit-Policy")
+}
+
+HEADERS_OF_PROBLEMS: Document = {
+    "401": CHALLENGE,
+    "403": CHALLENGE,
+    "429": {**RETRY_AFTER, **RATE},
+    "503": RETRY_AFTER,
+}
+"""What the problems with these statuses carry."""
+
+TOKENS = "/api/auth/token/"
+SCOPES = {"marketing:read": "Read marketing conversions and what is made of them."}
+
+SECURITY_SCHEMES: Document = {
+    "OAuth2": {
+        "type": "oauth2",
+        "description": "A user's name and password, or those of a program.",
+        "flows": {
+            "password": {"tokenUrl": TOKENS, "refreshUrl": TOKENS, "scopes": SCOPES},
+            "clientCredentials": {"tokenUrl": TOKENS, "scopes": SCOPES},
+        },
+    },
+    "Bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token that you have already.",
+    },
+    "Basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A user's name and password, for a token.",
+    },
+}
+"""Ways to sign in, as the page's Authorize button offers them."""
+
+
 def skeleton(routes: Sequence[BaseRouteHandler], dependencies: Mapping[str, Provide]) -> Document:
     """Make the part of the OpenAPI document that is the same for every publication.
 
@@ -98,8 +157,25 @@ def skeleton(routes: Sequence[BaseRouteHandler], dependencies: Mapping[str, Prov
         for operation in path.values():
             _complete(operation)
     answered = [get_args(get_type_hints(handler.fn)["return"])[0] for handler in routes]
-    document["components"]["schemas"] = _schemas([*answered, Problem])
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    refused = {spec.data_container for handler in routes for spec in _problems(handler)}
+    forms = [handler.opt["form"] for handler in routes if "form" in handler.opt]
+    document["components"]["schemas"] = _schemas([*answered, *refused, *forms])
+    for handler in routes:
+        if form := handler.opt.get("form"):
+            for path in handler.paths:
+                document["paths"][path]["post"]["requestBody"] = _form_body(form)
     return document
+
+
+def _problems(handler: BaseRouteHandler) -> list[ResponseSpec]:
+    return list((getattr(handler, "responses", None) or {}).values())
+
+
+def _form_body(form: type[msgspec.Struct]) -> Document:
+    schema = {"$ref": f"#/components/schemas/{form.__name__}"}
+    content = {"application/x-www-form-urlencoded": {"schema": schema}}
+    return {"required": True, "content": content}
 
 
 def _schemas(answered: list[Any]) -> Document:
@@ -140,13 +216,11 @@ def _complete(operation: Document) -> None:
                 "schema": {"type": "string"},
             }
         )
-    if "503" in responses:
-        responses["503"]["headers"] = {
-            "Retry-After": {
-                "description": "Seconds until it is worth another try.",
-                "schema": {"type": "integer"},
-            }
-        }
+    if "X-Total-Count" in headers:
+        headers["X-Total-Count"]["schema"] = {"type": "integer", "minimum": 0}
+    for status, added in HEADERS_OF_PROBLEMS.items():
+        if status in responses:
+            responses[status]["headers"] = added
 
 
 async def document_of(
@@ -169,9 +243,10 @@ async def document_of(
     )
     for path in document["paths"].values():
         for operation in path.values():
-            if read := examples.get(operation["operationId"]):
+            read = examples.get(operation["operationId"])
+            if read and (example := await read(publication)) is not None:
                 content = operation["responses"]["200"]["content"]["application/json"]
-                content["example"] = msgspec.to_builtins((await read(publication))[-2:])
+                content["example"] = msgspec.to_builtins(example)
     columns = {
         column.name: column.description for mart in manifest.marts for column in mart.columns
     }

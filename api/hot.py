@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from litestar.enums import ScopeType
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     )
 
     from api.answers import Key
+    from api.auth.bearer import Bearer
     from api.opened import OpenPublication
     from api.serving import Serving
 
@@ -39,22 +41,28 @@ WARMED = 32
 class HotPath:
     """An ASGI app that answers from what was answered before, and asks the framework for the rest.
 
-    An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``). It is
-    kept with the publication that it was computed from, even if a newer one was swapped in
-    meanwhile. Handlers find that publication, or None, in the scope's state as ``publication``,
-    and a request comes once more with ``acceptable`` as False if its answer was found to have no
-    coding that the client takes.
+    An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``), or that
+    a guard let through for a scope: then it goes out again only with a token that has this scope
+    and was verified before. It is kept with the publication that it was computed from, even if a
+    newer one was swapped in meanwhile.
+
+    The scope's state is how this layer and the framework talk. Handlers find the publication, or
+    None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
+    was found to have no coding that the client takes. A guard says in ``permission`` which scope it
+    asked for, and lets through what this layer asks by itself (``trusted``).
     """
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer) -> None:
         """Stand in front of the framework.
 
         Args:
             app: The framework's app.
             serving: What is served. It gets its warm-up from here.
+            bearer: Who remembers which tokens are good.
         """
         self._app = app
         self._serving = serving
+        self._bearer = bearer
         serving.warm = self._warm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +73,8 @@ class HotPath:
         publication = self._serving.publication
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
-            await self._ask(scope, method, receive, send, publication)
+            asked = _with_state(scope, publication=publication)
+            await self._ask(asked, method, receive, send)
             return
         lines = list(scope["headers"])
         headers = dict(lines)
@@ -78,12 +87,18 @@ class HotPath:
             headers.get(b"origin"),
         )
         answer = publication.answers.get(key) if publication else None
-        if answer is None:
+        if answer is None or not self._permitted(answer, headers):
             answer = await self._compute(scope, key, receive, send, publication)
         if answer is not None:
             start, body = answer.messages(method, headers.get(b"if-none-match"))
             await send(start)
             await send(body)
+
+    def _permitted(self, answer: Answer, headers: dict[bytes, bytes]) -> bool:
+        if answer.permission is None:
+            return True
+        granted = self._bearer.remembered(headers.get(b"authorization", b""))
+        return granted is not None and answer.permission in granted
 
     async def _compute(
         self,
@@ -94,19 +109,20 @@ class HotPath:
         publication: OpenPublication | None,
     ) -> Answer | None:
         """Ask the framework; return what it answers, or None if that is not to be kept and sent."""
-        reply = _Reply(send, scope["method"])
-        await self._ask(scope, "GET", receive, reply, publication)
+        asked = _with_state(scope, publication=publication)
+        reply = _Reply(send, asked)
+        await self._ask(asked, "GET", receive, reply)
         if reply.start is None:
             return None
         accepted = key[2].decode("latin-1") if key[2] is not None else None
         coding = choose_coding(accepted, len(reply.body))
         if coding is None:
-            refused = _with_state(scope, acceptable=False)
-            await self._ask(refused, "GET", receive, _Reply(send, scope["method"]), publication)
+            refused = _with_state(scope, publication=publication, acceptable=False)
+            await self._ask(refused, "GET", receive, _Reply(send, refused))
             return None
         body = await asyncio.to_thread(compress, reply.body, coding)
-        answer = Answer(list(reply.start["headers"]), body, coding)
-        if publication is not None:
+        answer = Answer(list(reply.start["headers"]), body, coding, asked["state"]["permission"])
+        if publication is not None and reply.is_from(publication):
             publication.answers.keep(key, answer)
         return answer
 
@@ -116,54 +132,61 @@ class HotPath:
         method: str,
         receive: Receive,
         send: Send,
-        publication: OpenPublication | None,
     ) -> None:
+        publication: OpenPublication | None = scope["state"]["publication"]
         with publication.lease() if publication else nullcontext():
-            asked = {**_with_state(scope, publication=publication), "method": method}
-            await self._app(cast("HTTPScope", asked), receive, send)
+            await self._app(cast("HTTPScope", {**scope, "method": method}), receive, send)
 
     async def _warm(self, new: OpenPublication) -> None:
         """Answer from a new publication what was lately asked of the one that is served."""
         if (served := self._serving.publication) is None:
             return
         for key in reversed(served.answers.recent(WARMED)):
-            await self._compute(_request(key), key, _nothing, _nowhere, new)
+            # What is asked of one publication by its number is not asked of the next.
+            if b"publication=" not in key[1]:
+                await self._compute(_request(key), key, _nothing, _nowhere, new)
 
 
 class _Reply:
     """What the framework sends to: holds back an answer to be kept, lets all others through."""
 
-    def __init__(self, send: Send, method: str) -> None:
+    def __init__(self, send: Send, asked: HTTPScope) -> None:
         self.start: HTTPResponseStartEvent | None = None
         self.body = b""
         self._send = send
-        self._method = method
+        self._asked = asked
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _may_be_kept(message):
+        if message["type"] == "http.response.start" and self._may_be_kept(message):
             self.start = message
         elif message["type"] != "http.response.body":
             await self._send(message)
         elif self.start is not None:
             self.body += message["body"]
-        elif self._method == "HEAD":
+        elif self._asked["method"] == "HEAD":
             await self._send({**message, "body": b""})
         else:
             await self._send(message)
 
+    def is_from(self, publication: OpenPublication) -> bool:
+        """Tell whether what is held back is about this publication, or about none."""
+        number = b"%d" % publication.manifest.number
+        return self.start is not None and all(
+            value == number for name, value in self.start["headers"] if name == b"publication"
+        )
+
+    def _may_be_kept(self, start: HTTPResponseStartEvent) -> bool:
+        headers = dict(start["headers"])
+        if start["status"] != HTTPStatus.OK or b"etag" not in headers:
+            return False
+        guarded = self._asked["state"]["permission"] is not None
+        return guarded or headers.get(b"cache-control", b"").startswith(b"public")
+
 
 def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
     """Copy a scope, and say more in its state."""
-    return cast("HTTPScope", {**scope, "state": {**scope.get("state", {}), **state}})
-
-
-def _may_be_kept(start: HTTPResponseStartEvent) -> bool:
-    headers = dict(start["headers"])
-    return (
-        start["status"] == 200
-        and b"etag" in headers
-        and headers.get(b"cache-control", b"").startswith(b"public")
-    )
+    said = {"permission": None, **scope.get("state", {}), **state}
+    return cast("HTTPScope", {**scope, "state": said})
 
 
 def _request(key: Key) -> HTTPScope:
@@ -184,6 +207,7 @@ def _request(key: Key) -> HTTPScope:
         "client": None,
         "server": None,
         "extensions": None,
+        "state": {"trusted": True},
     }
     return cast("HTTPScope", scope)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from api import __version__
-from api.answers import Answers, etag, reusable
+from api.answers import CACHE_CONTROL, Answers, etag, reusable
 from publication import PublicationBroken, connect
 from publication.inspection import sha256
 
@@ -76,16 +76,20 @@ class OpenPublication:
         with self._connection.cursor() as cursor:
             return cursor.execute(query, dict(values)).fetchall()
 
-    def answer(self, content: Content, canonical: str) -> Response[Content]:
+    def answer(
+        self, content: Content, canonical: str, cache_control: str = CACHE_CONTROL
+    ) -> Response[Content]:
         """Make the response to a question about this publication's content.
 
         Args:
             content: What JSON is made of.
             canonical: The question, written the same way whichever way it was asked.
+            cache_control: Who may keep the response.
         """
         return reusable(
             content,
             etag(self.manifest.digest, __version__, canonical, "application/json"),
+            cache_control=cache_control,
             headers={"Publication": str(self.manifest.number)},
         )
 
@@ -93,9 +97,7 @@ class OpenPublication:
 def open_publication(
     store: Store, pointer: Pointer, required: Mapping[str, set[str]]
 ) -> tuple[Manifest, duckdb.DuckDBPyConnection]:
-    """Open what the pointer names, and check that it is what its manifest says. Blocks.
-
-    The file is opened by its own name: a link to the current one may move meanwhile.
+    """Open what the pointer names, and check that it can be served. Blocks.
 
     Args:
         store: Where the publications are.
@@ -107,7 +109,6 @@ def open_publication(
             or it lacks what is required.
     """
     manifest = store.manifest(pointer.number)
-    path = store.path(manifest)
     if (manifest.file, manifest.digest) != (pointer.file, pointer.digest):
         raise PublicationBroken(
             f"current.json points to {pointer.file}, but the manifest of publication "
@@ -122,6 +123,18 @@ def open_publication(
                 f"Publication {manifest.number} lacks what this API serves: {name} with "
                 f"{', '.join(sorted(missing))}."
             )
+    return manifest, open_file(store, manifest)
+
+
+def open_file(store: Store, manifest: Manifest) -> duckdb.DuckDBPyConnection:
+    """Open a publication's file by its own name, and check that it is what its manifest says.
+
+    Blocks. The caller closes the connection.
+
+    Raises:
+        PublicationBroken: It is missing, damaged or cannot be queried.
+    """
+    path = store.path(manifest)
     try:
         digest = sha256(path)
     except OSError as error:
@@ -138,4 +151,4 @@ def open_publication(
     except duckdb.Error as error:
         connection.close()
         raise PublicationBroken(f"{path} cannot be queried: {error}") from error
-    return manifest, connection
+    return connection

@@ -54,9 +54,13 @@ LONGEST_SHOWN = 100
 
 DESCRIPTIONS = {
     400: "A parameter is wrong, unknown or given twice; `detail` says which and what it takes.",
+    401: "There is no token, or no good one; `detail` says why.",
+    403: "The token lacks the scope that this needs.",
     404: "There is no such publication yet.",
     406: "`Accept-Encoding` refuses every coding that there is, no coding included.",
     410: "The publication is gone: only the newest are kept.",
+    422: "A parameter is wrong or given twice; `detail` says which and what it takes.",
+    429: "Too many requests, or too many failures; `Retry-After` says until when.",
     500: "The server failed; its log has the cause under `request_id`.",
     503: "There is no publication, or it cannot be read; `detail` says why and what helps.",
 }
@@ -116,14 +120,31 @@ def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: se
     Raises:
         ClientException: With a sentence that names the known ones.
     """
-    for name, values in request.query_params.dict().items():
+    for name in request.query_params:
         if name not in known:
             raise ClientException(
                 f"There is no parameter '{shown(name)}' here; "
                 f"the known ones are {', '.join(known)}."
             )
-        if len(values) > 1 and name not in lists:
-            raise ClientException(f"The parameter {name} was given {len(values)} times; give one.")
+    given_once(request, *(name for name in known if name not in lists))
+
+
+def given_once(request: AnyRequest, *names: str) -> None:
+    """Refuse a query that says one thing twice.
+
+    Args:
+        request: The request.
+        names: The parameters that may not be repeated.
+
+    Raises:
+        ClientException: With the status that the route has for wrong parameters.
+    """
+    for name in names:
+        if (times := len(request.query_params.getall(name, []))) > 1:
+            raise ClientException(
+                f"The parameter {name} was given {times} times; give one.",
+                status_code=_status_of_invalid(request),
+            )
 
 
 def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -175,12 +196,18 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
         case PublicationError():
             status, detail, headers = HTTPStatus.SERVICE_UNAVAILABLE, str(error), RETRY
         case ValidationException():
-            detail = _invalid(request, error)
+            status, detail = _status_of_invalid(request), _invalid(request, error)
         case NotFoundException():
             detail = "There is nothing at this path; /docs lists what there is."
         case MethodNotAllowedException():
             detail = f"{request.method} is not possible here; the Allow header lists what is."
     return status, detail, headers
+
+
+def _status_of_invalid(request: AnyRequest) -> int:
+    """What a wrong parameter is on this route: what its ``opt`` says as ``invalid``, or 400."""
+    status: int = request.route_handler.opt.get("invalid", HTTPStatus.BAD_REQUEST)
+    return status
 
 
 def _invalid(request: AnyRequest, error: ValidationException) -> str:
@@ -191,16 +218,22 @@ def _invalid(request: AnyRequest, error: ValidationException) -> str:
         fields.update(dependency.parsed_fn_signature.parameters)
     sentences = []
     for entry in cast("list[dict[str, str]]", error.extra):
-        name = entry["key"]
+        field = fields[entry["key"]]
+        name = getattr(field.kwarg_definition, "name", None) or field.name
         given = ", ".join(request.query_params.getall(name, []))
-        sentences.append(f"{name}={shown(given)} is not {_expected(fields[name])}.")
+        sentences.append(f"{name}={shown(given)} is not {_expected(field)}.")
     return " ".join(sentences)
 
 
 def _expected(field: FieldDefinition) -> str:
-    """Say in words what a parameter's type takes."""
-    if field.inner_types and get_origin(field.annotation) is not Literal:
-        return _expected(field.inner_types[0])
-    if get_origin(field.annotation) is Literal:
-        return "among " + ", ".join(field.annotation.__args__)
-    return EXPECTED[field.annotation]
+    """Say in words what a parameter takes."""
+    kind = field
+    while kind.inner_types and get_origin(kind.annotation) is not Literal:
+        kind = kind.inner_types[0]  # of a list, or of what may be left out
+    if get_origin(kind.annotation) is Literal:
+        return "among " + ", ".join(kind.annotation.__args__)
+    if kind.annotation is int:
+        least, most = (getattr(field.kwarg_definition, bound) for bound in ("ge", "le"))
+        upwards = f"a whole number, {least} or more"
+        return upwards if most is None else f"a whole number from {least} to {most}"
+    return EXPECTED[kind.annotation]

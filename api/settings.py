@@ -8,16 +8,16 @@ from typing import Literal
 
 import msgspec
 
+from api.auth.settings import AuthSettings
+from api.errors import SettingsError
 from publication import PublicationError, Store
+
+__all__ = ["Environment", "Settings", "SettingsError"]
 
 Environment = Literal["development", "production"]
 
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
 """Scheme, host and perhaps a port, as browsers send it (RFC 6454 §6.2)."""
-
-
-class SettingsError(Exception):
-    """A setting that cannot be: one sentence that names it and says what to write instead."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,18 +28,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         cors_origins: ``LEADMARTS_CORS_ORIGINS``, separated by commas: the origins whose pages may
             read the API. ``*`` is any; that is the default in development only.
         store: The publications, as ``LEADMARTS_PUBLICATIONS`` and its like say.
+        auth: Users and tokens.
     """
 
     environment: Environment
     cors_origins: tuple[str, ...]
     store: Store
+    auth: AuthSettings
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Read the settings. A variable that is empty counts as not set.
 
         Raises:
-            SettingsError: One of them is wrong, or production lacks its origins.
+            SettingsError: One of them is wrong, or unsafe in production.
         """
         environment = _environment(os.environ.get("LEADMARTS_ENV") or "development")
         origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
@@ -47,7 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             store = Store.from_environment()
         except PublicationError as error:
             raise SettingsError(str(error)) from error
-        return cls(environment=environment, cors_origins=origins, store=store)
+        auth = AuthSettings.from_environment(environment)
+        return cls(environment=environment, cors_origins=origins, store=store, auth=auth)
 
 
 def _environment(name: str) -> Environment:

@@ -22,6 +22,7 @@ from api.counts import (
     WeekCounts,
     count,
 )
+from api.docs import Example
 from api.opened import OpenPublication
 from api.problems import AnyRequest, documented, only_known_parameters
 
@@ -110,8 +111,13 @@ async def count_date_by_month(
 
 ROUTES = [count_date_by_week, count_date_by_month]
 
-EXAMPLES = {
-    "countDatesByWeek": lambda publication: count(publication, WEEKS, Selection()),
-    "countDatesByMonth": lambda publication: count(publication, MONTHS, Selection()),
-}
+
+def _example(grain: Grain[Element]) -> Example:
+    async def latest(publication: OpenPublication) -> list[Element]:
+        return (await count(publication, grain, Selection()))[-2:]
+
+    return latest
+
+
+EXAMPLES = {"countDatesByWeek": _example(WEEKS), "countDatesByMonth": _example(MONTHS)}
 """What reads an example of a route's answer, by its ``operation_id``."""

@@ -11,8 +11,9 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -20,10 +21,13 @@ import httpx
 import pytest
 
 from publication import Build, Column, Draft, Manifest, MartDraft, Source, Store
+from tests.api.factories import ConversionFactory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from tests.api.factories import Conversion
 
 # In the order of the answers, which is not that of the funnel.
 EVENT_DATES = (
@@ -40,6 +44,11 @@ ROUTES = {
 LABELS = {"week": "semaine", "month": "mois"}
 
 Event = tuple[str, date]
+
+OPERATOR = ("operator", "a good password")
+NOBODY = ("nobody", "another good password")  # who may nothing special
+DEMO_PASSWORD = "marketing_op_supersecret"
+KEY = "0123456789abcdef-a-key-of-tests-only"
 
 
 def label(grain: str, day: date) -> str:
@@ -82,8 +91,27 @@ def expected(
     ]
 
 
-def publish(folder: Path, events: list[Event], *, keep: int = 5) -> Manifest:
-    """Publish the weekly and monthly marts of some events, as a dbt run would."""
+CONVERSIONS = {
+    "product": "VARCHAR",
+    "campaign_type": "VARCHAR",
+    "campaign": "VARCHAR",
+    "channel": "VARCHAR",
+    "date": "DATE",
+    "conversions": "DOUBLE",
+}
+
+
+def publish(
+    folder: Path,
+    events: list[Event],
+    conversions: Sequence[Conversion] | None = (),
+    *,
+    keep: int = 5,
+) -> Manifest:
+    """Publish the marts of some events and conversions, as a dbt run would.
+
+    Without conversions (None) it is what a version without that mart published.
+    """
     store = Store(folder, keep=keep, keep_for=timedelta(0))
     staged = store.stage("a-test")
     marts = []
@@ -110,6 +138,29 @@ def publish(folder: Path, events: list[Event], *, keep: int = 5) -> Manifest:
                     description=f"Lead events. One row per {grain}.",
                     grain=(f"{grain}_start",),
                     scope="open",
+                    columns=columns,
+                    tests=(),
+                )
+            )
+        if conversions is not None:
+            spelled = ", ".join(f"{column} {kind}" for column, kind in CONVERSIONS.items())
+            connection.execute(f"create table marketing_conversions ({spelled})")
+            # Not in order: whoever reads it has to sort.
+            for conversion in conversions:
+                connection.execute(
+                    "insert into marketing_conversions values (?, ?, ?, ?, ?, ?)",
+                    astuple(conversion),
+                )
+            columns = tuple(
+                Column(name=column, type=kind, nullable=False, description=f"The {column}.")
+                for column, kind in CONVERSIONS.items()
+            )
+            marts.append(
+                MartDraft(
+                    name="marketing_conversions",
+                    description="Conversions. One row per product, campaign, channel and day.",
+                    grain=("product", "campaign_type", "campaign", "channel", "date"),
+                    scope="marketing:read",
                     columns=columns,
                     tests=(),
                 )
@@ -161,6 +212,16 @@ class Server:
         del client.headers["accept-encoding"]
         return client
 
+    def token(self, name: str = "marketing_op", password: str = DEMO_PASSWORD) -> str:
+        """Sign in and return the access token."""
+        with self.client() as client:
+            answer = client.get("/api/auth/token/", auth=(name, password))
+            return answer.json()["data"]["token"]
+
+    def signed_in(self, *user: str) -> httpx.Client:
+        """A client that sends the token of a user: the demo user, unless another is named."""
+        return self.client(headers={"Authorization": f"Bearer {self.token(*user)}"})
+
 
 def until(condition: Callable[[], Any], *, seconds: float = 20, what: str = "it") -> Any:
     """Wait until something is so, and return what the condition returned."""
@@ -185,7 +246,11 @@ def running(
     """
     # Nothing but what the test says: a developer's own settings must not leak in.
     inherited = {key: value for key, value in os.environ.items() if "LEADMARTS" not in key}
-    environment = {**inherited, "LEADMARTS_PUBLICATIONS": str(publications), **variables}
+    places = {
+        "LEADMARTS_PUBLICATIONS": str(publications),
+        "LEADMARTS_DATA": str(publications.parent),
+    }
+    environment = {**inherited, **places, **variables}
     command = command or ["-m", "api", "--port", "0"]
     with log_file.open("wb") as log:
         process = subprocess.Popen(
@@ -235,6 +300,18 @@ def make_publication() -> Callable[..., Manifest]:
 
 
 @pytest.fixture(scope="session")
+def make_conversion() -> Callable[..., Conversion]:
+    """Makes one conversion; what is not said is made up."""
+    return partial(
+        ConversionFactory.build,
+        product="product a",
+        campaign_type="always on",
+        campaign="spring",
+        channel="tv",
+    )
+
+
+@pytest.fixture(scope="session")
 def wait_until() -> Callable[..., Any]:
     return until
 
@@ -251,24 +328,75 @@ def run_server(tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def run_server_in() -> Callable[..., Any]:
+    """Runs a server over a folder of the caller's, as a context manager."""
+
+    def run(folder: Path, **variables: str) -> Any:
+        return running(folder / "publications", folder / "server.log", **variables)
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def events() -> list[Event]:
     """What the shared server serves."""
     return some_events(seed=1)
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> Iterator[Server]:
+def conversions() -> list[Conversion]:
+    """What the shared server serves."""
+    return ConversionFactory.measurements(seed=1)
+
+
+def make_user(file: Path, name: str, password: str, *options: str) -> None:
+    """Add a user, or change one, as a person does."""
+    subprocess.run(
+        [sys.executable, "-m", "api", "users", "add", name, "--password-stdin", *options],
+        env={**os.environ, "LEADMARTS_USERS": str(file)},
+        input=password,
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def served(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Event], conversions: list[Conversion]
+) -> Iterator[Server]:
     """One server for all tests that only ask."""
     folder = tmp_path_factory.mktemp("served")
     publish(folder / "publications", some_events(seed=99))
-    publish(folder / "publications", events)
-    with running(folder / "publications", folder / "server.log") as server:
+    publish(folder / "publications", events, conversions)
+    make_user(folder / "users.json", *OPERATOR)
+    make_user(folder / "users.json", *NOBODY, "--no-scope")
+    often = {"LEADMARTS_TOKEN_RATE_CLIENT": "100000", "LEADMARTS_SIGNING_KEY": KEY}
+    with running(folder / "publications", folder / "server.log", **often) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def client(served: Server) -> Iterator[httpx.Client]:
     with served.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def add_user() -> Callable[..., None]:
+    return make_user
+
+
+@pytest.fixture(scope="session")
+def users() -> dict[str, tuple[str, str]]:
+    """Who may sign in to the shared server: names and passwords."""
+    return {"operator": OPERATOR, "nobody": NOBODY}
+
+
+@pytest.fixture(scope="session")
+def operator(served: Server) -> Iterator[httpx.Client]:
+    """A client that may read marketing conversions."""
+    with served.signed_in(*OPERATOR) as client:
         yield client
 
 

@@ -171,9 +171,9 @@ def test_equal_questions_have_equal_tags(client):
 
 
 def test_equal_content_has_equal_tags_on_another_server(
-    client, events, run_server, make_publication, tmp_path
+    client, events, conversions, run_server, make_publication, tmp_path
 ):
-    make_publication(tmp_path / "publications", events[::-1])
+    make_publication(tmp_path / "publications", events[::-1], conversions[::-1])
     with run_server() as server, server.client() as other:
         for headers in ({}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "zstd"}):
             ours, theirs = client.get(ROUTE, headers=headers), other.get(ROUTE, headers=headers)

@@ -1,5 +1,6 @@
 """The OpenAPI document, and the page that shows it."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,18 @@ def test_everything_is_described(document):
                 assert header["description"], path
                 assert header["schema"]
             if int(status) >= 400:
-                assert list(response["content"]) == ["application/problem+json"], path
+                # RFC 6749 §5.2 has its own kind of error.
+                oauth = operation["operationId"].startswith("postToken") and status != "500"
+                kind = "application/json" if oauth else "application/problem+json"
+                assert list(response["content"]) == [kind], path
 
+
+MARKETING = [
+    "/api/marketing/measurements",
+    "/api/marketing/stats/channel-sales-percentages",
+    "/api/marketing/stats/channels-sales-percentages",
+    "/api/marketing/stats/channel-weekly-sales",
+]
 
 STATUSES = {
     "/": {"200", "304", "406"},
@@ -70,28 +81,45 @@ STATUSES = {
     "/api/v1/publications/{number}": {"200", "404", "410", "503"},
     WEEK: {"200", "304", "400", "406", "503"},
     WEEK.replace("week", "month"): {"200", "304", "400", "406", "503"},
+    **{
+        path: {"200", "304", "400", "401", "403", "404", "406", "410", "422", "503"}
+        for path in MARKETING
+    },
+    "/api/auth/token": {"200", "401", "429"},
+    "/api/token": {"200", "401", "429"},
 }
 """What each path may answer, besides 500."""
 
 SEEN_ELSEWHERE = {
     "/api/v1/publications": {"503"},
     "/api/v1/publications/{number}": {"410", "503"},
+    **{path: {"410"} for path in MARKETING},
+    "/api/auth/token": {"429"},
+    "/api/token": {"429"},
 }
-"""What needs a damaged or a removed publication."""
+"""What needs a damaged or a removed publication, or patience."""
 
 GENERAL = {"date", "content-type", "content-length"}
 
 
-def test_what_is_answered_is_described(client, document, run_server):
+def test_what_is_answered_is_described(served, users, document, run_server):
     """Each status and header that a route was seen to answer is in the document."""
     assert document["paths"].keys() == STATUSES.keys()
-    asked = [
-        ("", {}),
-        ("", {"If-None-Match": "*"}),
-        ("?start=x", {}),
-        ("", {"Accept-Encoding": "*;q=0"}),
-    ]
-    with run_server() as empty, empty.client() as without_publication:
+    basic = "Basic " + b64encode(":".join(users["operator"]).encode()).decode()
+    with run_server() as empty, empty.client() as without_publication, served.client() as client:
+        without_publication.headers["Authorization"] = f"Bearer {empty.token()}"
+        client.headers["Authorization"] = f"Bearer {served.token(*users['operator'])}"
+        asked = [
+            ("", {}),
+            ("", {"If-None-Match": "*"}),
+            ("?start=x&page_size=x", {}),
+            ("?start_date=2021-01-02&end_date=2021-01-01", {}),
+            ("?publication=3", {}),
+            ("", {"Accept-Encoding": "*;q=0"}),
+            ("", {"Authorization": ""}),
+            ("", {"Authorization": basic}),
+            ("", {"Authorization": f"Bearer {served.token(*users['nobody'])}"}),
+        ]
         for path, statuses in STATUSES.items():
             described = document["paths"][path]["get"]["responses"]
             assert described.keys() == statuses | {"500"}

@@ -41,7 +41,7 @@ def ask(serving, headers, *requests):
 
     async def go():
         served = serving()
-        hot = HotPath(app, served)
+        hot = HotPath(app, served, None)
         sent = []
         for method in requests:
             messages = []
@@ -98,7 +98,7 @@ def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publicatio
     async def go():
         make_publication(tmp_path, make_events(1))
         served = Serving(Store(tmp_path), {})
-        hot = HotPath(app, served)
+        hot = HotPath(app, served, None)
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
         async with served.lifespan(None), asyncio.timeout(10):
             await hot(scope, None, nowhere)

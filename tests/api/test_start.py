@@ -1,5 +1,6 @@
 """How the server starts, and how it says that it cannot."""
 
+import hmac
 import os
 import re
 import signal
@@ -8,10 +9,14 @@ import subprocess
 import sys
 from datetime import datetime
 
+import jwt
 import msgspec
 import pytest
 
 WEEK = "/api/v1/transformation/count_date_by_week"
+
+KEY = {"LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only"}
+PRODUCTION = {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example"}
 
 
 def start(tmp_path, *arguments, **variables):
@@ -89,6 +94,36 @@ def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_serv
             'LEADMARTS_CORS_ORIGINS holds "https://a.example/", which is no origin',
         ),
         ({"LEADMARTS_KEEP_PUBLICATIONS": "none"}, "LEADMARTS_KEEP_PUBLICATIONS"),
+        (PRODUCTION, "LEADMARTS_SIGNING_KEY or LEADMARTS_SIGNING_KEY_FILE must be set"),
+        (
+            {**PRODUCTION, "LEADMARTS_SIGNING_KEY": "short"},
+            "The key of LEADMARTS_SIGNING_KEY is weak: it has 5 bytes and needs 32.",
+        ),
+        (
+            {"LEADMARTS_SIGNING_KEY": "ab" * 30},
+            "The key of LEADMARTS_SIGNING_KEY is weak: it has only 2 different bytes.",
+        ),
+        (
+            {"LEADMARTS_SIGNING_KEY": "0123456789" * 4},
+            "The key of LEADMARTS_SIGNING_KEY is weak: it repeats itself.",
+        ),
+        (
+            {**KEY, "LEADMARTS_SIGNING_KEY_FILE": "key"},
+            "LEADMARTS_SIGNING_KEY and LEADMARTS_SIGNING_KEY_FILE are both set; set one of them.",
+        ),
+        (
+            {"LEADMARTS_SIGNING_KEY_FILE": "/nowhere/key"},
+            "LEADMARTS_SIGNING_KEY_FILE names /nowhere/key, which cannot be read: No such file",
+        ),
+        (
+            {**PRODUCTION, **KEY, "LEADMARTS_USERS": "/nowhere/users.json"},
+            "LEADMARTS_USERS names /nowhere/users.json, which is not there; `python -m api users",
+        ),
+        (
+            {"LEADMARTS_TOKEN_SECONDS": "1e9"},
+            'LEADMARTS_TOKEN_SECONDS is "1e9"; set it to a whole number from 1 to 86,400.',
+        ),
+        ({"LEADMARTS_TOKEN_RATE_USER": "0"}, 'LEADMARTS_TOKEN_RATE_USER is "0"; set it to'),
     ],
 )
 @pytest.mark.parametrize(
@@ -100,6 +135,70 @@ def test_a_wrong_setting_is_one_sentence(tmp_path, command, variables, told):
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stderr.strip().count("\n") == 0
+
+
+@pytest.fixture
+def users(tmp_path):
+    """Runs `python -m api users` over the users of a test."""
+
+    def run(*arguments, password=""):
+        return subprocess.run(
+            [sys.executable, "-m", "api", "users", *arguments],
+            check=True,
+            env={"LEADMARTS_DATA": str(tmp_path)},
+            input=password,
+            text=True,
+        )
+
+    return run
+
+
+def test_production_refuses_the_demo_user(tmp_path, users):
+    users("add", "marketing_op", "--password-stdin", password="marketing_op_supersecret\n")
+    ended = start(tmp_path, "api", "--port", "0", **PRODUCTION, **KEY)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "users.json has the demo user" in ended.stderr
+    assert "`python -m api users remove marketing_op`" in ended.stderr
+
+
+def test_production_takes_another_password_of_the_demo_users_name(run_server, users):
+    users("add", "marketing_op", "--password-stdin", password="not the one of the demo")
+    with run_server(**PRODUCTION, **KEY) as server:
+        assert server.token("marketing_op", "not the one of the demo")
+        assert "may sign in" not in server.log()
+
+
+def test_production_without_users_lets_nobody_in(run_server):
+    with run_server(**PRODUCTION, **KEY) as server, server.client() as client:
+        demo = ("marketing_op", "marketing_op_supersecret")
+        assert client.get("/api/auth/token", auth=demo).status_code == 401
+    assert "Nobody can sign in, because there are no users" in server.log()
+
+
+def test_a_key_from_a_file(run_server, tmp_path):
+    (tmp_path / "key").write_text(KEY["LEADMARTS_SIGNING_KEY"] + "\n")
+    with run_server(LEADMARTS_SIGNING_KEY_FILE=str(tmp_path / "key")) as server:
+        assert "a key that ends with this server" not in server.log()
+        assert "The demo user marketing_op" in server.log()
+        token = server.token()
+    signed = hmac.digest(
+        KEY["LEADMARTS_SIGNING_KEY"].encode(), b"lead-marts: sign tokens", "sha256"
+    )
+    assert jwt.decode(token, signed, ["HS256"], audience="lead-marts-api")["sub"] == "marketing_op"
+
+
+def test_workers_take_each_others_tokens(run_server, make_publication, tmp_path, wait_until):
+    """In development too, where the key is made at start."""
+    make_publication(tmp_path / "publications", [])
+    command = ["-m", "api", "--port", "0", "--workers", "2"]
+    with run_server(command) as server:
+        wait_until(lambda: server.log().count("Publication 1 is served now.") == 2)
+        assert server.log().count("a key that ends with this server") == 1
+        token = server.token()
+        for _ in range(12):  # connections of their own, which go to either worker
+            with server.client(headers={"Authorization": f"Bearer {token}"}) as client:
+                assert client.get("/api/marketing/measurements").status_code == 200
 
 
 def test_several_workers_swap_at_one_moment(
@@ -119,8 +218,7 @@ def test_several_workers_swap_at_one_moment(
         }
 
     command = ["-m", "api", "--port", "0", "--workers", "2"]
-    allowed = {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example"}
-    with run_server(command, **allowed) as server:
+    with run_server(command, **PRODUCTION, **KEY) as server:
         wait_until(lambda: len(served(1)) == 2)
         for number in (2, 3):
             make_publication(folder, make_events(number))

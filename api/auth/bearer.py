@@ -1,0 +1,127 @@
+"""Bearer tokens on requests (RFC 6750): which scopes one grants, and which a route asks for."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+
+from api.auth.tokens import Grant, TokenInvalid, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
+    from api.auth.users import Users
+
+    Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+REALM = 'Bearer realm="Lead Marts"'
+
+CREDENTIALS = re.compile(rb"bearer +([\w.~+/-]+=*) *", re.ASCII | re.IGNORECASE)
+"""The header's value (RFC 6750 §2.1)."""
+
+REMEMBERED = 4096
+"""How many verified tokens are remembered: the latest used."""
+
+
+class Bearer:
+    """Verifies tokens, and remembers those it has verified."""
+
+    def __init__(self, tokens: Tokens, users: Users) -> None:
+        """Remember nothing yet.
+
+        Args:
+            tokens: What reads them.
+            users: Who there is: a remembered token ends with its user too.
+        """
+        self._tokens = tokens
+        self._users = users
+        self._remembered: OrderedDict[bytes, Grant] = OrderedDict()
+
+    def remembered(self, authorization: bytes) -> frozenset[str] | None:
+        """The scopes of a token that was verified before and is still good, or None.
+
+        Args:
+            authorization: The ``Authorization`` header's value.
+        """
+        grant = self._remembered.get(authorization)
+        if grant is None:
+            return None
+        if grant.expires <= time.time() or self._users.get(grant.user.name) is not grant.user:
+            del self._remembered[authorization]
+            return None
+        self._remembered.move_to_end(authorization)
+        return grant.scopes
+
+    def scopes(self, authorization: bytes | None) -> frozenset[str]:
+        """The scopes that a request's token grants.
+
+        Args:
+            authorization: The ``Authorization`` header's value, several lines joined with commas,
+                or None.
+
+        Raises:
+            NotAuthorizedException: There is no token, or it is not to be taken. Its headers have
+                the challenge.
+        """
+        if authorization is None:
+            raise NotAuthorizedException(
+                "This needs a token; send it as `Authorization: Bearer ...`. "
+                "GET /api/auth/token/ with a name and a password gives one.",
+                headers={"WWW-Authenticate": REALM},
+            )
+        if (granted := self.remembered(authorization)) is not None:
+            return granted
+        credentials = CREDENTIALS.fullmatch(authorization)
+        if credentials is None:
+            raise _refusal("The Authorization header has no bearer token; write `Bearer ...`.")
+        try:
+            grant = self._tokens.read(credentials[1].decode(), "at+jwt")
+        except TokenInvalid as error:
+            raise _refusal(str(error)) from error
+        self._remembered[authorization] = grant
+        while len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+        return grant.scopes
+
+
+def _refusal(sentence: str) -> NotAuthorizedException:
+    challenge = f'{REALM}, error="invalid_token", error_description="{sentence}"'
+    return NotAuthorizedException(sentence, headers={"WWW-Authenticate": challenge})
+
+
+def require(scope: str) -> Guard:
+    """Make a guard that lets only tokens with a scope through.
+
+    It tells the layer in front of the framework which scope the answer is for; what that layer
+    asks by itself, to have answers ready, it lets through.
+
+    Args:
+        scope: Such as ``marketing:read``.
+
+    Returns:
+        A guard. It answers 401 where there is no good token, and 403 where it lacks the scope.
+    """
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        state = connection.scope["state"]
+        state["permission"] = scope
+        if state.get("trusted"):
+            return
+        lines = [value for name, value in connection.scope["headers"] if name == b"authorization"]
+        bearer: Bearer = connection.app.state.bearer
+        if scope not in bearer.scopes(b", ".join(lines) if lines else None):
+            raise PermissionDeniedException(
+                f"The token does not permit this: it lacks the scope {scope}.",
+                headers={
+                    "WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'
+                },
+            )
+
+    return guard

@@ -1,0 +1,73 @@
+"""The publications that links lead back to, while a newer one is served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from api.opened import OpenPublication, open_file
+from publication import PublicationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from litestar import Litestar
+
+    from publication import Store
+
+OPEN = 4
+"""How many are open at once, besides the one that is served."""
+
+
+class Pinned:
+    """Publications that are opened when a request names them, and the latest few kept open."""
+
+    def __init__(self, store: Store) -> None:
+        """Open nothing yet.
+
+        Args:
+            store: Where the publications are.
+        """
+        self._store = store
+        self._open: OrderedDict[int, OpenPublication] = OrderedDict()
+        self._opening = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
+        """Close what is open when the server stops."""
+        try:
+            yield
+        finally:
+            for number in list(self._open):
+                self._let_go(number)
+            await asyncio.gather(*self._closing)
+
+    async def get(self, number: int) -> OpenPublication:
+        """Open a publication, or take it if it is open. Lease it before anything is awaited.
+
+        Raises:
+            PublicationError: It is gone, was never there, or is damaged.
+        """
+        try:
+            # Asked each time: one that was removed since is gone for every worker alike.
+            manifest = await asyncio.to_thread(self._store.manifest, number)
+        except PublicationError:
+            self._let_go(number)
+            raise
+        async with self._opening:
+            if number not in self._open:
+                connection = await asyncio.to_thread(open_file, self._store, manifest)
+                self._open[number] = OpenPublication(manifest, connection)
+                while len(self._open) > OPEN:
+                    self._let_go(next(iter(self._open)))
+            self._open.move_to_end(number)
+            return self._open[number]
+
+    def _let_go(self, number: int) -> None:
+        if publication := self._open.pop(number, None):
+            closing = asyncio.create_task(publication.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
