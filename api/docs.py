@@ -197,17 +197,8 @@ def _complete(operation: Document) -> None:
         for kind in parameter["schema"].pop("oneOf", []):
             if kind != {"type": "null"}:
                 parameter["schema"].update(kind)
-    responses = operation["responses"]
-    # Litestar's own validation errors never leave this server: they become problems, and a path
-    # with a wrong number is a path that is not there.
-    if "application/problem+json" not in responses.get("400", {}).get("content", {}):
-        responses.pop("400", None)
-    # Litestar keeps headers in a set, whose order differs between workers.
-    headers = responses["200"]["headers"] = dict(sorted(responses["200"]["headers"].items()))
-    if "Publication" in headers:
-        headers["Publication"]["schema"] = {"type": "integer", "minimum": 1}
-    if "ETag" in headers:
-        responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
+    _complete_responses(operation["responses"])
+    if "304" in operation["responses"]:
         parameters.append(
             {
                 "name": "If-None-Match",
@@ -216,8 +207,24 @@ def _complete(operation: Document) -> None:
                 "schema": {"type": "string"},
             }
         )
-    if "X-Total-Count" in headers:
-        headers["X-Total-Count"]["schema"] = {"type": "integer", "minimum": 0}
+
+
+def _complete_responses(responses: Document) -> None:
+    # Litestar's own validation errors never leave this server: they become problems, and a path
+    # with a wrong number is a path that is not there. They are described in place, ours by name.
+    own = responses.get("400", {"content": {}})["content"].values()
+    if any("$ref" not in kind["schema"] for kind in own):
+        del responses["400"]
+    content = responses["200"]["content"]
+    if "application/yaml" in content:
+        content["application/yaml"]["schema"] = {"type": "object"}
+    # Litestar keeps headers in a set, whose order differs between workers.
+    headers = responses["200"]["headers"] = dict(sorted(responses["200"]["headers"].items()))
+    for name, least in (("Publication", 1), ("X-Total-Count", 0)):
+        if name in headers:
+            headers[name]["schema"] = {"type": "integer", "minimum": least}
+    if "ETag" in headers:
+        responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
     for status, added in HEADERS_OF_PROBLEMS.items():
         if status in responses:
             responses[status]["headers"] = added

@@ -140,9 +140,16 @@ def given_once(request: AnyRequest, *names: str) -> None:
         ClientException: With the status that the route has for wrong parameters.
     """
     for name in names:
-        if (times := len(request.query_params.getall(name, []))) > 1:
+        given = request.query_params.getall(name, [])
+        if len(given) > 1:
             raise ClientException(
-                f"The parameter {name} was given {times} times; give one.",
+                f"The parameter {name} was given {len(given)} times; give one.",
+                status_code=_status_of_invalid(request),
+            )
+        # Litestar takes this word for a parameter that was left out.
+        if given and given[0].lower() == "null":
+            raise ClientException(
+                f"{name}={given[0]} is not {_expected(_fields(request)[name])}.",
                 status_code=_status_of_invalid(request),
             )
 
@@ -212,17 +219,31 @@ def _status_of_invalid(request: AnyRequest) -> int:
 
 def _invalid(request: AnyRequest, error: ValidationException) -> str:
     """Say which parameters are wrong, and what they could be."""
-    handler = request.route_handler
-    fields = dict(handler.parsed_fn_signature.parameters)
-    for dependency in handler.resolve_dependencies().values():
-        fields.update(dependency.parsed_fn_signature.parameters)
+    fields = {field.name: field for field in _fields(request).values()}
     sentences = []
     for entry in cast("list[dict[str, str]]", error.extra):
         field = fields[entry["key"]]
-        name = getattr(field.kwarg_definition, "name", None) or field.name
+        name = _name(field)
         given = ", ".join(request.query_params.getall(name, []))
         sentences.append(f"{name}={shown(given)} is not {_expected(field)}.")
     return " ".join(sentences)
+
+
+def _fields(request: AnyRequest) -> dict[str, FieldDefinition]:
+    """What the request's route takes, by the parameters' names."""
+    handler = request.route_handler
+    signatures = [
+        handler.parsed_fn_signature,
+        *(kind.parsed_fn_signature for kind in handler.resolve_dependencies().values()),
+    ]
+    return {
+        _name(field): field for signature in signatures for field in signature.parameters.values()
+    }
+
+
+def _name(field: FieldDefinition) -> str:
+    """A parameter's name in a query, which may be another than in Python."""
+    return getattr(field.kwarg_definition, "name", None) or field.name
 
 
 def _expected(field: FieldDefinition) -> str:

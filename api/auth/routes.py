@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
-from litestar import Response, get, post
+from litestar import HttpMethod, Response, get, post, route
 from litestar.datastructures import ResponseHeader
 from litestar.exceptions import ClientException, HTTPException, NotAuthorizedException
 from litestar.openapi.datastructures import ResponseSpec
@@ -323,4 +323,16 @@ def _token(tokens: Tokens, user: User, scopes: frozenset[str]) -> OAuthToken:
     )
 
 
-ROUTES = [get_token, post_token]
+@route(
+    PATHS,
+    http_method=[HttpMethod.OPTIONS],
+    status_code=204,
+    operation_id=lambda _handler, _method, path: _name("optionsOfToken", path),
+    include_in_schema=False,
+)
+async def token_options() -> Response[None]:
+    """Say which methods there are; what Litestar says of a path knows only its first handler."""
+    return Response(None, headers={"Allow": "GET, OPTIONS, POST"})
+
+
+ROUTES = [token_options, get_token, post_token]
