@@ -9,10 +9,10 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # One thing after the other, also under `make -j`: each needs what the one before it made.
 .NOTPARALLEL:
-.PHONY: help run port demo build serve test check lint types tests soak bench lock clean
+.PHONY: help run port demo build serve test check lint types tests test-contract soak bench lock clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: port demo build serve ## Make a demo lake if there is none, build, publish, and serve
 
@@ -45,7 +45,10 @@ types: .venv/dev
 	$(BIN)/mypy
 
 tests: .venv/dev
-	$(BIN)/pytest -n 2 -m "not soak"
+	$(BIN)/pytest -n 2 -m "not soak" --contract
+
+test-contract: .venv/dev ## The API's tests, with each response held against the OpenAPI document
+	$(BIN)/pytest -n 2 tests/api --contract
 
 soak: .venv/dev ## What takes long by nature, whole
 	$(BIN)/pytest -n 2 -m soak

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from publication import Build, Column, Draft, Manifest, MartDraft, Source, Store
+from tests.api import contract
 from tests.api.factories import ConversionFactory
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def publish(
 
     Without conversions (None) it is what a version without that mart published.
     """
-    store = Store(folder, keep=keep, keep_for=timedelta(0))
+    link = folder.parent / "marts.duckdb"
+    store = Store(folder, link=link, keep=keep, keep_for=timedelta(0))
     staged = store.stage("a-test")
     marts = []
     with duckdb.connect(str(staged)) as connection:
@@ -208,7 +210,7 @@ class Server:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client that sends no Accept-Encoding unless told to."""
-        client = httpx.Client(base_url=self.url, timeout=20, **options)
+        client = contract.Client(base_url=self.url, timeout=20, **options)
         del client.headers["accept-encoding"]
         return client
 

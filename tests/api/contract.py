@@ -1,0 +1,92 @@
+"""Every response that a test gets, held against the OpenAPI document of the server it is from.
+
+`pytest --contract` switches it on. A status, a media type, a header or a body that the document
+does not describe fails the test that got it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from schemathesis import openapi
+
+if TYPE_CHECKING:
+    from schemathesis.schemas import BaseSchema
+
+asked_for = False
+
+NOT_DESCRIBED = ("/docs", "/api/docs")
+"""Pages and files for people."""
+
+GENERAL = {
+    "date",
+    "server",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+}
+"""Headers that HTTP itself describes, and below those of CORS and of caching."""
+
+OF_ALL = {"cache-control", "vary", "allow"}
+
+
+_documents: list[BaseSchema] = []
+
+
+def document(server: str) -> BaseSchema:
+    """The document, read once: what it says of a response is the same on every server."""
+    if not _documents:
+        read = httpx.get(f"{server}/openapi.json", timeout=20).raise_for_status()
+        _documents.append(openapi.from_dict(read.json()))
+    return _documents[0]
+
+
+def check(response: httpx.Response) -> None:
+    """Hold one response against the document.
+
+    Raises:
+        AssertionError: The document does not describe it.
+        FailureGroup: Its body or a header is not as the document describes it.
+    """
+    request = response.request
+    path = request.url.raw_path.decode().partition("?")[0].rstrip("/") or "/"
+    method = "GET" if request.method == "HEAD" else request.method
+    schema = document(str(request.url.copy_with(raw_path=b"/")).rstrip("/"))
+    operation = schema.find_operation_by_path(method, path)
+    if path.startswith(NOT_DESCRIBED) or method == "OPTIONS":
+        return
+    if operation is None:
+        # What the document does not have, the server does not have either.
+        assert response.status_code in {404, 405}, f"{method} {path} is not described"
+        return
+    if response.status_code == 404 and "{" in operation.path:
+        return  # a number that is none
+    described: dict[str, Any] = operation.definition.raw["responses"]
+    answered = described.get(str(response.status_code))
+    assert answered is not None, f"{method} {path}: {response.status_code} is not described"
+    kinds = answered.get("content", {})
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    assert kind in kinds or not (kinds or kind), f"{method} {path}: {kind} is not described"
+    unknown = {
+        name
+        for name in response.headers
+        if name not in GENERAL | OF_ALL and not name.startswith("access-control-")
+    } - {name.lower() for name in answered.get("headers", {})}
+    assert not unknown, f"{method} {path}: headers are not described: {unknown}"
+    if request.method != "HEAD":
+        operation.validate_response(response)
+
+
+class Client(httpx.Client):
+    """A client that holds every response against the document, if that was asked for.
+
+    What a test reads piece by piece it holds against something else.
+    """
+
+    def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> Any:
+        response = super().send(request, stream=stream, **options)
+        if asked_for and not stream:
+            check(response)
+        return response
