@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # One thing after the other, also under `make -j`: each needs what the one before it made.
 .NOTPARALLEL:
-.PHONY: help run port demo build serve test check lint types tests test-contract soak bench lock clean
+.PHONY: help run port demo build serve test check lint types tests test-contract soak openapi bench lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,14 @@ test-contract: .venv/dev ## The API's tests, with each response held against the
 
 soak: .venv/dev ## What takes long by nature, whole
 	$(BIN)/pytest -n 2 -m soak
+
+# The same lake and publication each time, so that the documents change only with the API.
+openapi: .venv/run ## Write docs/openapi.yaml and docs/openapi.html from the demo lake
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export LEADMARTS_DATA=$$folder \
+	    DBT_TARGET_PATH=$$folder/target DBT_LOG_PATH=$$folder/logs \
+	    && $(BIN)/python -m lake demo $(DEMO) && $(BIN)/dbt --quiet build && $(BIN)/python -m api openapi docs
+
+DEMO := --leads 2000 --days 366 --end 2026-09-30 --seed 1
 
 bench: .venv/dev ## Measure speed side by side with references
 	$(BIN)/python -m benchmarks

@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from api import log
 from api.auth import keys
 from api.auth.command import users
+from api.export import openapi
 from api.settings import Settings, SettingsError
 
 
@@ -110,6 +111,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise click.ClickException(f"Cannot listen on {host}: {error.strerror}.") from None
 
 
+main.add_command(openapi)
 main.add_command(users)
 
 

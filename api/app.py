@@ -16,6 +16,7 @@ from api.auth.limits import Limit
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import Tokens
 from api.hot import HotPath
+from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
 from api.problems import AnyRequest, answer_problem, no_publication
@@ -29,6 +30,11 @@ EXPOSED = [
 """Headers that pages of other origins may read."""
 
 ROUTES = [*system.ROUTES, *transformation.ROUTES, *marketing.ROUTES, *auth.ROUTES, *docs.ROUTES]
+
+EXAMPLES = transformation.EXAMPLES | marketing.EXAMPLES
+
+INJECTED = ("served", "publication", "serving", "pinned", "tokens", "signing_in")
+"""What every handler may ask for; :func:`create_app` provides it."""
 
 
 def create_app() -> ASGIApp:
@@ -86,8 +92,8 @@ def create_app() -> ASGIApp:
         ),
         state=AppState(
             {
-                "template": docs.skeleton(ROUTES, dependencies),
-                "examples": transformation.EXAMPLES | marketing.EXAMPLES,
+                "template": skeleton(ROUTES, INJECTED),
+                "examples": EXAMPLES,
                 "bearer": bearer,
             }
         ),

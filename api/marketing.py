@@ -25,7 +25,7 @@ from api.conversions import (
     measurements,
     weekly_sales,
 )
-from api.docs import Example
+from api.openapi import Example
 from api.opened import OpenPublication
 from api.pages import FARTHEST, LARGEST, USUAL, Page
 from api.pinned import Pinned

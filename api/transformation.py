@@ -22,7 +22,7 @@ from api.counts import (
     WeekCounts,
     count,
 )
-from api.docs import Example
+from api.openapi import Example
 from api.opened import OpenPublication
 from api.problems import AnyRequest, documented, only_known_parameters
 

@@ -150,7 +150,8 @@ def test_parameters_and_limits(document):
 
 
 def test_it_is_made_for_the_publication(client, document, model, events):
-    assert "publication 2" in document["info"]["description"]
+    digest = client.get("/api/v1/publications/current").json()["digest"]
+    assert f"publication 2 with the content {digest[:19]}." in document["info"]["description"]
     content = document["paths"][WEEK]["get"]["responses"]["200"]["content"]["application/json"]
     assert content["example"] == model(events, "week")[-2:]
     properties = document["components"]["schemas"]["WeekCounts"]["properties"]
@@ -163,6 +164,36 @@ def test_the_page_is_served_with_its_policy(client):
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "http" not in answer.text
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser: there is no {CHROMIUM}")
+def test_the_authorize_button_in_a_browser(served, users):
+    told = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page()
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.goto(served.url + "/docs")
+        page.locator(".auth-wrapper .authorize").first.click()
+        name, password = users["operator"]
+        form = page.locator(".auth-container", has_text="OAuth2, password")
+        form.locator("input[name=username]").fill(name)
+        form.locator("input[name=password]").fill(password)
+        form.locator("input[type=checkbox]").first.check(force=True)
+        form.get_by_role("button", name="Authorize").click()
+        form.get_by_role("button", name="Logout").wait_for()
+        page.locator(".close-modal").click()
+        shares = page.locator("[id$='-listChannelShares']")
+        shares.locator(".opblock-summary-control").click()
+        shares.get_by_role("button", name="Try it out").click()
+        shares.get_by_role("button", name="Execute").click()
+        answer = shares.locator(".live-responses-table .highlight-code").first
+        answer.wait_for()
+        assert "percentage" in answer.inner_text()
+        browser.close()
+    assert told == []
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser: there is no {CHROMIUM}")

@@ -1,0 +1,44 @@
+"""``python -m api openapi``: the OpenAPI document as files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from api import counts
+from api.app import EXAMPLES, INJECTED, ROUTES
+from api.docs import standalone
+from api.openapi import Document, as_yaml, document_of, skeleton
+from api.opened import OpenPublication, open_publication
+from publication import PublicationError, Store
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
+def openapi(folder: Path) -> None:
+    """Write openapi.yaml and a page, openapi.html, that needs no server, into FOLDER.
+
+    They say what the server says while it serves the current publication.
+    """
+    try:
+        document = asyncio.run(_document(Store.from_environment()))
+    except PublicationError as error:
+        raise click.ClickException(str(error)) from None
+    (folder / "openapi.yaml").write_text(as_yaml(document), encoding="utf-8")
+    (folder / "openapi.html").write_text(standalone(document), encoding="utf-8")
+    click.echo(f"Wrote openapi.yaml and openapi.html into {folder}.")
+
+
+async def _document(store: Store) -> Document:
+    pointer = store.pointer()
+    if pointer is None:
+        raise click.ClickException(
+            f"There is no publication in {store.folder} yet; `dbt build` makes one."
+        )
+    publication = OpenPublication(*open_publication(store, pointer, counts.REQUIRED))
+    try:
+        return await document_of(publication, skeleton(ROUTES, INJECTED), EXAMPLES)
+    finally:
+        await publication.close()
