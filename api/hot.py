@@ -62,7 +62,7 @@ class HotPath:
         """
         self._app = app
         self._serving = serving
-        self._bearer = bearer
+        self._permits = bearer.permits
         serving.warm = self._warm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,18 +87,12 @@ class HotPath:
             headers.get(b"origin"),
         )
         answer = publication.answers.get(key) if publication else None
-        if answer is None or not self._permitted(answer, headers):
+        if answer is None or ((needed := answer.permission) and not self._permits(headers, needed)):
             answer = await self._compute(scope, key, receive, send, publication)
         if answer is not None:
             start, body = answer.messages(method, headers.get(b"if-none-match"))
             await send(start)
             await send(body)
-
-    def _permitted(self, answer: Answer, headers: dict[bytes, bytes]) -> bool:
-        if answer.permission is None:
-            return True
-        granted = self._bearer.remembered(headers.get(b"authorization", b""))
-        return granted is not None and answer.permission in granted
 
     async def _compute(
         self,

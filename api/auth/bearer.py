@@ -12,7 +12,7 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from api.auth.tokens import Grant, TokenInvalid, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from litestar.connection import ASGIConnection
     from litestar.handlers import BaseRouteHandler
@@ -44,20 +44,26 @@ class Bearer:
         self._users = users
         self._remembered: OrderedDict[bytes, Grant] = OrderedDict()
 
-    def remembered(self, authorization: bytes) -> frozenset[str] | None:
-        """The scopes of a token that was verified before and is still good, or None.
+    def permits(self, headers: Mapping[bytes, bytes], scope: str) -> bool:
+        """Tell whether a request's token was verified before, is still good and has a scope.
+
+        This is on the way of every answer that is kept, so it verifies nothing anew.
 
         Args:
-            authorization: The ``Authorization`` header's value.
+            headers: The request's, in lower case, several lines joined with commas.
+            scope: What is asked for.
         """
-        grant = self._remembered.get(authorization)
-        if grant is None:
+        grant = self._recall(headers.get(b"authorization"))
+        return grant is not None and scope in grant.scopes
+
+    def _recall(self, authorization: bytes | None) -> Grant | None:
+        if authorization is None or (grant := self._remembered.get(authorization)) is None:
             return None
         if grant.expires <= time.time() or self._users.get(grant.user.name) is not grant.user:
             del self._remembered[authorization]
             return None
         self._remembered.move_to_end(authorization)
-        return grant.scopes
+        return grant
 
     def scopes(self, authorization: bytes | None) -> frozenset[str]:
         """The scopes that a request's token grants.
@@ -76,8 +82,8 @@ class Bearer:
                 "GET /api/auth/token/ with a name and a password gives one.",
                 headers={"WWW-Authenticate": REALM},
             )
-        if (granted := self.remembered(authorization)) is not None:
-            return granted
+        if (recalled := self._recall(authorization)) is not None:
+            return recalled.scopes
         credentials = CREDENTIALS.fullmatch(authorization)
         if credentials is None:
             raise _refusal("The Authorization header has no bearer token; write `Bearer ...`.")

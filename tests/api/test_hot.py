@@ -5,6 +5,7 @@ import asyncio
 import duckdb
 import pytest
 
+from api.auth.bearer import Bearer
 from api.hot import HotPath
 from api.opened import OpenPublication, open_publication
 from api.serving import Serving
@@ -41,7 +42,7 @@ def ask(serving, headers, *requests):
 
     async def go():
         served = serving()
-        hot = HotPath(app, served, None)
+        hot = HotPath(app, served, Bearer(None, None))
         sent = []
         for method in requests:
             messages = []
@@ -98,7 +99,7 @@ def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publicatio
     async def go():
         make_publication(tmp_path, make_events(1))
         served = Serving(Store(tmp_path), {})
-        hot = HotPath(app, served, None)
+        hot = HotPath(app, served, Bearer(None, None))
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
         async with served.lifespan(None), asyncio.timeout(10):
             await hot(scope, None, nowhere)

@@ -29,6 +29,8 @@ PRECISION = 1e-15  # of a sum that was rounded to a double once, and to 18 place
 MEASURED = "from marketing_conversions order by all"
 WEEKS = "select channel, year, week, week_start, semaine, sales from channel_sales_weekly"
 
+DEMO_USER = ("marketing_op", "marketing_op_supersecret")
+
 Measurement = tuple[str, str, str, str, date]
 
 
@@ -98,6 +100,38 @@ def test_what_was_measured_once_keeps_all_its_digits(built: Project) -> None:
     found = {(*map(str, row[:-1]),): row[-1] for row in read(built, MEASURED)}
     assert once
     assert {key: found[key] for key in once} == once
+
+
+def test_the_api_answers_sums_made_from_the_file(built: Project) -> None:
+    """Weekly sales and shares of the first month, which cuts weeks."""
+    all_measured = sums(FILE)
+    first = min(day for *_, day in all_measured)
+    last = first + timedelta(days=31)
+    measured = {key: value for key, value in all_measured.items() if key[-1] <= last}
+    assert measured
+    query = {"start_date": str(first), "end_date": str(last), "page_size": "100"}
+    with built.api() as client:
+        signed_in = client.get("/api/auth/token/", auth=DEMO_USER).json()["data"]
+        client.headers["Authorization"] = f"Bearer {signed_in['token']}"
+        answer = client.get("/api/marketing/stats/channel-weekly-sales/", params=query)
+        found = [tuple(element.values()) for element in answer.json()["data"]]
+        assert answer.headers["x-total-count"] == str(len(found))
+        summed = {
+            (year, week, channel): n for (channel, year, week, *_), n in weeks(measured).items()
+        }
+        assert [(year, week, channel) for channel, year, week, _ in found] == sorted(summed)
+        for channel, year, week, sales in found:
+            assert sales == pytest.approx(float(summed[year, week, channel]), rel=1e-9)
+        answer = client.get("/api/marketing/stats/channel-sales-percentages/", params=query)
+        by_channel: defaultdict[str, Fraction] = defaultdict(Fraction)
+        for (*_, channel, _), conversions in measured.items():
+            by_channel[channel] += conversions
+        whole = sum(by_channel.values())
+        assert len(answer.json()["data"]) == len(by_channel)
+        for element in answer.json()["data"]:
+            share = 100 * by_channel[element["channel"]] / whole
+            assert abs(Fraction(element["percentage"]) - share) <= Fraction("0.005")
+    print([sales for channel, *_, sales in found if channel == "facebook"])  # noqa: T201
 
 
 @pytest.mark.skipif(FILE != OWN, reason="another file has other channels")
