@@ -43,8 +43,8 @@ class HotPath:
 
     An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``), or that
     a guard let through for a scope: then it goes out again only with a token that has this scope
-    and was verified before. It is kept with the publication that it was computed from, even if a
-    newer one was swapped in meanwhile.
+    and was verified before. It is kept with the publication that was served when it was asked for,
+    even if a newer one was swapped in meanwhile.
 
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
@@ -116,7 +116,7 @@ class HotPath:
             return None
         body = await asyncio.to_thread(compress, reply.body, coding)
         answer = Answer(list(reply.start["headers"]), body, coding, asked["state"]["permission"])
-        if publication is not None and reply.is_from(publication):
+        if publication is not None:
             publication.answers.keep(key, answer)
         return answer
 
@@ -161,13 +161,6 @@ class _Reply:
             await self._send({**message, "body": b""})
         else:
             await self._send(message)
-
-    def is_from(self, publication: OpenPublication) -> bool:
-        """Tell whether what is held back is about this publication, or about none."""
-        number = b"%d" % publication.manifest.number
-        return self.start is not None and all(
-            value == number for name, value in self.start["headers"] if name == b"publication"
-        )
 
     def _may_be_kept(self, start: HTTPResponseStartEvent) -> bool:
         headers = dict(start["headers"])
