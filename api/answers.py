@@ -110,7 +110,7 @@ class Answer:
     """The ASGI messages of one representation: 200, 304 and HEAD.
 
     Attributes:
-        permission: The scope without which nobody may have it, if so.
+        permission: The scopes without which nobody may have it, if so.
         size: How many bytes it takes.
     """
 
@@ -121,7 +121,7 @@ class Answer:
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes,
         coding: Coding,
-        permission: str | None = None,
+        permission: frozenset[str] | None = None,
     ) -> None:
         """Make the messages.
 
@@ -130,7 +130,7 @@ class Answer:
             body: The body in the coding.
             coding: The coding. It becomes part of the entity tag: a strong one may stand for only
                 one sequence of bytes (RFC 9110 §8.8.3.3).
-            permission: The scope without which nobody may have it, if so.
+            permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
         self._etag = dict(headers)[b"etag"]

@@ -48,6 +48,7 @@ PAGE = b"""\
 
 STANDALONE = """\
 <!doctype html>
+<!-- Swagger UI, in the style and the script below, is by SmartBear Software, under the Apache License 2.0. -->
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -42,14 +42,14 @@ class HotPath:
     """An ASGI app that answers from what was answered before, and asks the framework for the rest.
 
     An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``), or that
-    a guard let through for a scope: then it goes out again only with a token that has this scope
-    and was verified before. It is kept with the publication that was served when it was asked for,
+    a guard let through for some scopes: then it goes out again only with a token that has them and
+    was verified before. It is kept with the publication that was served when it was asked for,
     even if a newer one was swapped in meanwhile.
 
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
-    was found to have no coding that the client takes. A guard says in ``permission`` which scope it
-    asked for, and lets through what this layer asks by itself (``trusted``).
+    was found to have no coding that the client takes. A guard says in ``permission`` which scopes
+    it asked for, and lets through what this layer asks by itself (``trusted``).
     """
 
     def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer) -> None:

@@ -15,6 +15,7 @@ from litestar.params import QueryParameter
 from api.answers import PRIVATE, PUBLISHED
 from api.auth.bearer import require
 from api.conversions import (
+    MART,
     SCOPE,
     ChannelShare,
     ChannelWeek,
@@ -183,7 +184,7 @@ PAGED = (
 
 SHARED: dict[str, Any] = {
     "tags": ["Marketing"],
-    "guards": [require(SCOPE)],
+    "guards": [require(SCOPE, MART)],
     "security": [{"OAuth2": [SCOPE]}, {"Bearer": []}],
     "opt": {"invalid": 422},
     "dependencies": {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from litestar.handlers import BaseRouteHandler
 
     from api.auth.users import Users
+    from api.opened import OpenPublication
 
     Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
@@ -44,17 +45,17 @@ class Bearer:
         self._users = users
         self._remembered: OrderedDict[bytes, Grant] = OrderedDict()
 
-    def permits(self, headers: Mapping[bytes, bytes], scope: str) -> bool:
-        """Tell whether a request's token was verified before, is still good and has a scope.
+    def permits(self, headers: Mapping[bytes, bytes], needed: frozenset[str]) -> bool:
+        """Tell whether a request's token was verified before, is still good and has some scopes.
 
         This is on the way of every answer that is kept, so it verifies nothing anew.
 
         Args:
             headers: The request's, in lower case, several lines joined with commas.
-            scope: What is asked for.
+            needed: The scopes.
         """
         grant = self._recall(headers.get(b"authorization"))
-        return grant is not None and scope in grant.scopes
+        return grant is not None and needed <= grant.scopes
 
     def _recall(self, authorization: bytes | None) -> Grant | None:
         if authorization is None or (grant := self._remembered.get(authorization)) is None:
@@ -102,32 +103,43 @@ def _refusal(sentence: str) -> NotAuthorizedException:
     return NotAuthorizedException(sentence, headers={"WWW-Authenticate": challenge})
 
 
-def require(scope: str) -> Guard:
-    """Make a guard that lets only tokens with a scope through.
+def require(scope: str, mart: str) -> Guard:
+    """Make a guard that lets only tokens with the right scopes through.
 
-    It tells the layer in front of the framework which scope the answer is for; what that layer
+    It tells the layer in front of the framework which scopes the answer is for; what that layer
     asks by itself, to have answers ready, it lets through.
 
     Args:
-        scope: Such as ``marketing:read``.
+        scope: What the route needs, such as ``marketing:read``.
+        mart: The mart that it reads. If the publication that is served names another scope for
+            it, that is needed too, for older publications as well.
 
     Returns:
-        A guard. It answers 401 where there is no good token, and 403 where it lacks the scope.
+        A guard. It answers 401 where there is no good token, and 403 where it lacks a scope.
     """
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         state = connection.scope["state"]
-        state["permission"] = scope
+        needed = frozenset({scope, *_scopes_of(mart, state["publication"])})
+        state["permission"] = needed
         if state.get("trusted"):
             return
         lines = [value for name, value in connection.scope["headers"] if name == b"authorization"]
         bearer: Bearer = connection.app.state.bearer
-        if scope not in bearer.scopes(b", ".join(lines) if lines else None):
+        granted = bearer.scopes(b", ".join(lines) if lines else None)
+        if missing := " ".join(sorted(needed - granted)):
             raise PermissionDeniedException(
-                f"The token does not permit this: it lacks the scope {scope}.",
+                f"The token does not permit this: it lacks the scope {missing}.",
                 headers={
-                    "WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'
+                    "WWW-Authenticate": f'{REALM}, error="insufficient_scope", '
+                    f'scope="{" ".join(sorted(needed))}"'
                 },
             )
 
     return guard
+
+
+def _scopes_of(mart: str, publication: OpenPublication | None) -> set[str]:
+    """What a publication says that a mart needs: nothing more if it is open to anyone."""
+    marts = publication.manifest.marts if publication else ()
+    return {one.scope for one in marts if one.name == mart and one.scope} - {"open"}

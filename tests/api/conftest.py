@@ -108,10 +108,12 @@ def publish(
     conversions: Sequence[Conversion] | None = (),
     *,
     keep: int = 5,
+    scope: str | None = "marketing:read",
 ) -> Manifest:
     """Publish the marts of some events and conversions, as a dbt run would.
 
-    Without conversions (None) it is what a version without that mart published.
+    Without conversions (None) it is what a version without that mart published. The scope is that
+    of the mart of conversions.
     """
     link = folder.parent / "marts.duckdb"
     store = Store(folder, link=link, keep=keep, keep_for=timedelta(0))
@@ -162,7 +164,7 @@ def publish(
                     name="marketing_conversions",
                     description="Conversions. One row per product, campaign, channel and day.",
                     grain=("product", "campaign_type", "campaign", "channel", "date"),
-                    scope="marketing:read",
+                    scope=scope,
                     columns=columns,
                     tests=(),
                 )

@@ -475,3 +475,27 @@ def test_a_new_publication_is_warm_for_those_who_may(
         for _ in range(2):
             assert stranger.get(MEASUREMENTS).status_code == 401
             assert client.get(MEASUREMENTS).json()["data"][0]["conversions"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [("marketing:read", 200), ("open", 200), (None, 200), ("marketing:secret", 403)],
+)
+def test_a_mart_can_need_more(
+    run_server, make_publication, tmp_path, make_conversion, scope, status
+):
+    """The mart's own scope counts too, for older publications as well."""
+    folder = tmp_path / "publications"
+    make_publication(folder, [], [make_conversion()])
+    make_publication(folder, [], [make_conversion()], scope=scope)
+    with run_server() as server, server.signed_in() as client, server.client() as stranger:
+        for route in [*ROUTES, MEASUREMENTS + "?publication=1"]:
+            for _ in range(2):
+                answer = client.get(route)
+                assert answer.status_code == status
+                assert stranger.get(route).status_code == 401
+            if status == 403:
+                assert "it lacks the scope marketing:secret." in answer.json()["detail"]
+                assert (
+                    'scope="marketing:read marketing:secret"' in answer.headers["www-authenticate"]
+                )
