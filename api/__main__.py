@@ -41,8 +41,9 @@ def main(context: click.Context, host: str, port: int, workers: int, check: bool
     """Serve the current publication over HTTP, read-only, and every later one by itself.
 
     LEADMARTS_PUBLICATIONS says where publications are (by default data/publications),
-    LEADMARTS_ENV whether this is development or production, and LEADMARTS_CORS_ORIGINS
-    which origins may read the API (in production it must be set). Without a command it serves.
+    LEADMARTS_ENV whether this is development or production. In production
+    LEADMARTS_CORS_ORIGINS must say which origins may read the API, and LEADMARTS_SIGNING_KEY
+    (or LEADMARTS_SIGNING_KEY_FILE) what tokens are signed with. Without a command it serves.
     """
     if context.invoked_subcommand is None:
         serve(host, port, workers, check)

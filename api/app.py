@@ -31,8 +31,6 @@ EXPOSED = [
 
 ROUTES = [*system.ROUTES, *transformation.ROUTES, *marketing.ROUTES, *auth.ROUTES, *docs.ROUTES]
 
-EXAMPLES = transformation.EXAMPLES | marketing.EXAMPLES
-
 INJECTED = ("served", "publication", "serving", "pinned", "tokens", "signing_in")
 """What every handler may ask for; :func:`create_app` provides it."""
 
@@ -93,7 +91,7 @@ def create_app() -> ASGIApp:
         state=AppState(
             {
                 "template": skeleton(ROUTES, INJECTED),
-                "examples": EXAMPLES,
+                "examples": transformation.EXAMPLES,
                 "bearer": bearer,
             }
         ),

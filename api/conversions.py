@@ -214,7 +214,8 @@ async def _read(
     publication: OpenPublication, query: Query, filters: Filters, page: Page
 ) -> tuple[list[tuple[Any, ...]], int]:
     """Read one page of a query's rows, and count all its rows, in one go."""
-    if not has_conversions(publication):
+    if not any(mart.name == MART for mart in publication.manifest.marts):
+        # One that was made by an older version.
         raise ServiceUnavailableException(
             detail=f"Publication {publication.manifest.number} has no marketing conversions; "
             "`dbt build` publishes them.",
@@ -225,8 +226,3 @@ async def _read(
     # No column of a row is null, so this is the line of a page without rows.
     rows = [tuple(row) for _, *row in lines if row[0] is not None]
     return rows, lines[0][0]
-
-
-def has_conversions(publication: OpenPublication) -> bool:
-    """Tell whether the publication has the mart: one made by an older version may not."""
-    return any(mart.name == MART for mart in publication.manifest.marts)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from api import counts
-from api.app import EXAMPLES, INJECTED, ROUTES
+from api import counts, transformation
+from api.app import INJECTED, ROUTES
 from api.docs import standalone
 from api.openapi import Document, as_yaml, document_of, skeleton
 from api.opened import OpenPublication, open_publication
@@ -39,6 +39,6 @@ async def _document(store: Store) -> Document:
         )
     publication = OpenPublication(*open_publication(store, pointer, counts.REQUIRED))
     try:
-        return await document_of(publication, skeleton(ROUTES, INJECTED), EXAMPLES)
+        return await document_of(publication, skeleton(ROUTES, INJECTED), transformation.EXAMPLES)
     finally:
         await publication.close()

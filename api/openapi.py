@@ -17,7 +17,7 @@ from api.opened import OpenPublication
 Document = dict[str, Any]
 
 Example = Callable[[OpenPublication], Awaitable[Any]]
-"""Reads from a publication what a route would answer, or None where it has nothing for it."""
+"""Reads from a publication what a route that is open to everyone would answer."""
 
 DESCRIPTION = """\
 Weekly and monthly marts over leads, read-only.
@@ -123,9 +123,12 @@ def skeleton(routes: Sequence[BaseRouteHandler], injected: Iterable[str]) -> Doc
     schemas = document["components"]["schemas"]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     for handler in routes:
-        if form := handler.opt.get("form"):
-            for path in handler.paths:
+        for path in handler.paths:
+            if form := handler.opt.get("form"):
                 document["paths"][path]["post"]["requestBody"] = _form_body(form)
+            if example := handler.opt.get("example"):
+                answer = document["paths"][path]["get"]["responses"]["200"]
+                answer["content"]["application/json"]["example"] = msgspec.to_builtins(example)
     return document
 
 
@@ -211,10 +214,9 @@ async def document_of(
     )
     for path in document["paths"].values():
         for operation in path.values():
-            read = examples.get(operation["operationId"])
-            if read and (example := await read(publication)) is not None:
+            if read := examples.get(operation["operationId"]):
                 content = operation["responses"]["200"]["content"]["application/json"]
-                content["example"] = msgspec.to_builtins(example)
+                content["example"] = msgspec.to_builtins(await read(publication))
     columns = {
         column.name: column.description for mart in manifest.marts for column in mart.columns
     }

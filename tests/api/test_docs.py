@@ -158,6 +158,16 @@ def test_it_is_made_for_the_publication(client, document, model, events):
     assert properties["date_relance"]["description"] == "The date_relance."
 
 
+def test_it_gives_away_no_row_that_needs_a_token(client, operator, document):
+    rows = operator.get("/api/marketing/measurements", params={"page_size": 100}).json()["data"]
+    text = client.get("/openapi.json").text
+    assert not [row for row in rows if row["conversions"] > 1 and str(row["conversions"]) in text]
+    paths = [path for path in document["paths"] if path.startswith("/api/marketing/")]
+    for path in paths:
+        answered = document["paths"][path]["get"]["responses"]["200"]["content"]
+        assert answered["application/json"]["example"]["data"]
+
+
 def test_the_page_is_served_with_its_policy(client):
     for path in ("/docs", "/api/docs"):
         answer = client.get(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -35,6 +36,28 @@ def test_the_yaml_is_what_is_served(demo: Project) -> None:
     with demo.api() as client:
         served = client.get("/openapi.yaml").text
     assert (ROOT / "docs" / "openapi.yaml").read_text() == served, MAKE
+
+
+def test_examples_are_of_the_demo_lake(demo: Project) -> None:
+    documented = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())["paths"]
+    compared = 0
+    with demo.api() as client:
+        demo_user = ("marketing_op", "marketing_op_supersecret")
+        token = client.get("/api/auth/token/", auth=demo_user).json()["data"]["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        for path, methods in documented.items():
+            content = methods.get("get", {"responses": {"200": {}}})["responses"]["200"]
+            example = content.get("content", {}).get("application/json", {}).get("example")
+            if path.startswith("/api/marketing/"):
+                answer = client.get(
+                    path, params={"page_size": len(example["data"])}, headers=headers
+                )
+                assert answer.json() == example, path
+                compared += 1
+            elif example is not None:
+                assert client.get(path).json()[-2:] == example, path
+                compared += 1
+    assert compared == 6
 
 
 def test_both_files_are_what_is_written_now(demo: Project, tmp_path: Path) -> None:
