@@ -65,6 +65,26 @@ PUBLISHED = (
         description="The number of the publication that the whole answer comes from.",
         documentation_only=True,
     ),
+    ResponseHeader(
+        name="Publication-Tests",
+        value="",
+        description="How the tests of the run that made the content ended: `passed`, `warned` or "
+        "`not-run`.",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="Last-Modified",
+        value="",
+        description="When the content was built. To ask whether it changed, use the entity tag: "
+        "a rollback brings an older content back.",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="Source-Last-Modified",
+        value="",
+        description="When the newest of the Delta versions that it was built from was committed.",
+        documentation_only=True,
+    ),
 )
 """What every answer about a publication's content carries."""
 

@@ -24,7 +24,8 @@ from api.serving import Serving
 from api.settings import Settings, SettingsError
 
 EXPOSED = [
-    *("Publication", "ETag", "Link", "X-Total-Count"),
+    *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
+    *("ETag", "Link", "X-Total-Count"),
     *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 """Headers that pages of other origins may read."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from datetime import UTC
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,6 +17,7 @@ from publication.inspection import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from litestar import Response
 
@@ -41,6 +44,7 @@ class OpenPublication:
         """
         self.manifest = manifest
         self.answers = Answers()
+        self._provenance = _provenance(manifest)
         self._connection = connection
         self._leases = 0
         self._idle = asyncio.Event()
@@ -90,8 +94,26 @@ class OpenPublication:
             content,
             etag(self.manifest.digest, __version__, canonical, "application/json"),
             cache_control=cache_control,
-            headers={"Publication": str(self.manifest.number)},
+            headers=self._provenance,
         )
+
+
+def _provenance(manifest: Manifest) -> dict[str, str]:
+    """The headers that say where an answer comes from."""
+    headers = {
+        "Publication": str(manifest.number),
+        "Publication-Tests": manifest.build.tests,
+        "Last-Modified": _http_date(manifest.built_at),
+    }
+    if manifest.sources:
+        newest = max(source.committed_at for source in manifest.sources)
+        headers["Source-Last-Modified"] = _http_date(newest)
+    return headers
+
+
+def _http_date(moment: datetime) -> str:
+    """Write a moment as HTTP does (RFC 9110 §5.6.7)."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 def open_publication(

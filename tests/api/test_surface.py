@@ -1,5 +1,8 @@
 """What every path answers, right and wrong."""
 
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
 import msgspec
 import pytest
 
@@ -126,6 +129,22 @@ def test_publications(client):
     assert client.get("/api/v1/publications/1").json() == listed[1]
 
 
+@pytest.mark.parametrize(
+    "path", [ROUTE, "/api/v1/publications/current", "/api/marketing/measurements/"]
+)
+def test_every_data_answer_says_where_it_comes_from(operator, path):
+    manifest = operator.get("/api/v1/publications/current").json()
+    built_at = datetime.fromisoformat(manifest["built_at"]).replace(microsecond=0)
+    for headers in ({}, {"If-None-Match": operator.get(path).headers["etag"]}):
+        answer = operator.get(path, headers=headers)
+        assert answer.status_code == (304 if headers else 200)
+        assert answer.headers["publication"] == str(manifest["number"])
+        assert answer.headers["publication-tests"] == "passed"
+        assert parsedate_to_datetime(answer.headers["last-modified"]) == built_at
+        committed = answer.headers["source-last-modified"]
+        assert committed == "Fri, 31 Jan 2025 12:00:00 GMT"
+
+
 def test_publications_that_are_not_there(client):
     assert "3" in problem(client.get("/api/v1/publications/3"), 404)
     assert problem(client.get("/api/v1/publications/0"), 404)
@@ -172,7 +191,8 @@ def test_any_origin_may_read_in_development(client):
     assert answer.headers["access-control-allow-origin"] == "*"
     exposed = answer.headers["access-control-expose-headers"]
     assert {name.strip() for name in exposed.split(",")} == {
-        *("Publication", "ETag", "Link", "X-Total-Count"),
+        *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
+        *("ETag", "Link", "X-Total-Count"),
         *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
     }
     refused = client.get("/nowhere", headers={"Origin": "https://anywhere.example"})
