@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 
-Key = tuple[str, bytes, bytes | None, bytes | None]
-"""What an answer's bytes depend on besides the publication: path, query string, Accept-Encoding
-and Origin. The last two are what ``VARY`` tells other caches."""
+Value = bytes | None
+Key = tuple[str, bytes, Value, Value, Value, Value, Value, Value]
+"""What an answer's bytes may depend on besides the publication: path, query string, and the
+headers of ``KEYED``. Other caches hear of those that it does depend on by ``Vary``."""
 
-VARY = (b"vary", b"Accept-Encoding, Origin")
-VARY_PRIVATE = (b"vary", b"Accept-Encoding, Authorization, Origin")
+KEYED = (b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer")
 
 CACHE_CONTROL = "public, max-age=0, must-revalidate"
 """Anyone may keep an answer and must ask whether it still holds: a new publication is then seen
@@ -138,6 +138,7 @@ class Answer:
 
     def __init__(
         self,
+        status: int,
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes,
         coding: Coding,
@@ -146,7 +147,9 @@ class Answer:
         """Make the messages.
 
         Args:
-            headers: The headers of the response in no coding.
+            status: 200, or 206 for a part of a list.
+            headers: The headers of the response in no coding. ``Vary`` names what the answer
+                depends on besides the coding, the origin and the token.
             body: The body in the coding.
             coding: The coding. It becomes part of the entity tag: a strong one may stand for only
                 one sequence of bytes (RFC 9110 §8.8.3.3).
@@ -159,9 +162,9 @@ class Answer:
             self._etag = self._etag[:-1] + b'-%b"' % coding.encode()
             about_body.append((b"content-encoding", coding.encode()))
         kept = [line for line in headers if line[0] not in REPLACED]
-        vary = VARY if permission is None else VARY_PRIVATE
-        lines = [*kept, *about_body, (b"etag", self._etag), vary]
-        self._start = _start(200, lines)
+        vary = b", ".join(sorted(_varying(headers, permission is not None)))
+        lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
+        self._start = _start(status, lines)
         self._not_modified = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
         self._body: HTTPResponseBodyEvent = {**EMPTY, "body": body}
         self.size = len(body) + sum(len(name) + len(value) for name, value in lines)
@@ -178,6 +181,14 @@ class Answer:
         if if_none_match is not None and is_current(if_none_match, self._etag):
             return self._not_modified, EMPTY
         return self._start, self._body if method == "GET" else EMPTY
+
+
+def _varying(headers: Sequence[tuple[bytes, bytes]], private: bool) -> set[bytes]:
+    """The request's headers that an answer depends on."""
+    own = {
+        named.strip() for name, value in headers if name == b"vary" for named in value.split(b",")
+    }
+    return own | {b"Accept-Encoding", b"Origin"} | ({b"Authorization"} if private else set())
 
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
-from api import counts, docs, log, marketing, system, transformation
+from api import counts, docs, log, marketing, marts, system, transformation
 from api.auth import routes as auth
 from api.auth.bearer import Bearer
 from api.auth.limits import Limit
@@ -25,12 +25,19 @@ from api.settings import Settings, SettingsError
 
 EXPOSED = [
     *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
-    *("ETag", "Link", "X-Total-Count"),
+    *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
     *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 """Headers that pages of other origins may read."""
 
-ROUTES = [*system.ROUTES, *transformation.ROUTES, *marketing.ROUTES, *auth.ROUTES, *docs.ROUTES]
+ROUTES = [
+    *system.ROUTES,
+    *transformation.ROUTES,
+    *marketing.ROUTES,
+    *marts.ROUTES,
+    *auth.ROUTES,
+    *docs.ROUTES,
+]
 
 INJECTED = ("served", "publication", "serving", "pinned", "tokens", "signing_in")
 """What every handler may ask for; :func:`create_app` provides it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from litestar.enums import ScopeType
 
-from api.answers import Answer
+from api.answers import KEYED, Answer
 from api.negotiation import choose_coding, compress, merge_repeated
 
 if TYPE_CHECKING:
@@ -38,13 +38,17 @@ WARMED = 32
 """How many of the latest answers a new publication has ready before it is swapped in."""
 
 
+KEPT = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+"""The statuses of answers that are kept, if they have an entity tag."""
+
+
 class HotPath:
     """An ASGI app that answers from what was answered before, and asks the framework for the rest.
 
-    An answer is kept if it is a 200 with an entity tag that anyone may cache (``public``), or that
-    a guard let through for some scopes: then it goes out again only with a token that has them and
-    was verified before. It is kept with the publication that was served when it was asked for,
-    even if a newer one was swapped in meanwhile.
+    An answer is kept if it is a 200 or a 206 with an entity tag that anyone may cache (``public``),
+    or that a guard let through for some scopes: then it goes out again only with a token that has
+    them and was verified before. It is kept with the publication that was served when it was asked
+    for, even if a newer one was swapped in meanwhile.
 
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
@@ -85,9 +89,15 @@ class HotPath:
             scope["query_string"],
             headers.get(b"accept-encoding"),
             headers.get(b"origin"),
+            headers.get(b"accept"),
+            headers.get(b"accept-profile"),
+            headers.get(b"range"),
+            headers.get(b"prefer"),
         )
         answer = publication.answers.get(key) if publication else None
-        if answer is None or ((needed := answer.permission) and not self._permits(headers, needed)):
+        if answer is None or (
+            (needed := answer.permission) is not None and not self._permits(headers, needed)
+        ):
             answer = await self._compute(scope, key, receive, send, publication)
         if answer is not None:
             start, body = answer.messages(method, headers.get(b"if-none-match"))
@@ -115,7 +125,8 @@ class HotPath:
             await self._ask(refused, "GET", receive, _Reply(send, refused))
             return None
         body = await asyncio.to_thread(compress, reply.body, coding)
-        answer = Answer(list(reply.start["headers"]), body, coding, asked["state"]["permission"])
+        status, lines = reply.start["status"], list(reply.start["headers"])
+        answer = Answer(status, lines, body, coding, asked["state"]["permission"])
         if publication is not None:
             publication.answers.keep(key, answer)
         return answer
@@ -164,7 +175,7 @@ class _Reply:
 
     def _may_be_kept(self, start: HTTPResponseStartEvent) -> bool:
         headers = dict(start["headers"])
-        if start["status"] != HTTPStatus.OK or b"etag" not in headers:
+        if start["status"] not in KEPT or b"etag" not in headers:
             return False
         guarded = self._asked["state"]["permission"] is not None
         return guarded or headers.get(b"cache-control", b"").startswith(b"public")
@@ -178,8 +189,8 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
 
 def _request(key: Key) -> HTTPScope:
     """The scope of a request that would be answered by what is kept under a key."""
-    path, query, accept_encoding, origin = key
-    named = ((b"accept-encoding", accept_encoding), (b"origin", origin))
+    path, query, *values = key
+    named = zip(KEYED, values, strict=True)
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -27,8 +27,8 @@ from api.conversions import (
 )
 from api.opened import OpenPublication
 from api.pages import FARTHEST, LARGEST, USUAL, Page
-from api.pinned import Pinned
-from api.problems import AnyRequest, documented, given_once
+from api.pinned import Pinned, chosen
+from api.problems import AnyRequest, documented, given_once, refuse_null
 
 LONGEST = 8_000
 """How many characters the filters have at most, written as a query: each page links to four
@@ -85,6 +85,7 @@ def filters(  # noqa: PLR0913, PLR0917 -- a query's parameters
 ) -> Filters:
     """Read from the query which conversions count."""
     given_once(request, "start_date", "end_date")
+    refuse_null(request, "start_date", "end_date")
     if start_date and end_date and start_date > end_date:
         raise ClientException("End date should be greater than start date")
     selected = Filters(
@@ -122,7 +123,7 @@ async def source(
     request: AnyRequest,
     publication: OpenPublication,
     pinned: Pinned,
-    number: Annotated[
+    number: Annotated[  # noqa: ARG001 -- `chosen` reads it; here it is described
         int | None,
         QueryParameter(
             name="publication",
@@ -133,10 +134,7 @@ async def source(
     ] = None,
 ) -> OpenPublication:
     """Choose the publication to answer from."""
-    given_once(request, "publication")
-    if number is None or number == publication.manifest.number:
-        return publication
-    return await pinned.get(number)
+    return await chosen(request, publication, pinned)
 
 
 Element = TypeVar("Element")

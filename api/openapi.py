@@ -1,5 +1,6 @@
 """The OpenAPI document, made anew for each publication."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
@@ -57,6 +58,9 @@ RATE = {
 HEADERS_OF_PROBLEMS: Document = {
     "401": CHALLENGE,
     "403": CHALLENGE,
+    "416": {
+        "Content-Range": {"description": "How many rows there are.", "schema": {"type": "string"}}
+    },
     "429": {**RETRY_AFTER, **RATE},
     "503": RETRY_AFTER,
 }
@@ -126,10 +130,19 @@ def skeleton(routes: Sequence[BaseRouteHandler], injected: Iterable[str]) -> Doc
         for path in handler.paths:
             if form := handler.opt.get("form"):
                 document["paths"][path]["post"]["requestBody"] = _form_body(form)
+            if parameters := handler.opt.get("parameters"):
+                document["paths"][_spelled(path)]["get"]["parameters"] += parameters
+            if content := handler.opt.get("content"):
+                document["paths"][_spelled(path)]["get"]["responses"]["200"]["content"] |= content
             if example := handler.opt.get("example"):
                 answer = document["paths"][path]["get"]["responses"]["200"]
                 answer["content"]["application/json"]["example"] = msgspec.to_builtins(example)
     return document
+
+
+def _spelled(path: str) -> str:
+    """A path as OpenAPI writes it: parameters without their types."""
+    return re.sub(r"{(\w+):\w+}", r"{\1}", path)
 
 
 def _problems(handler: BaseRouteHandler) -> list[ResponseSpec]:
@@ -189,6 +202,8 @@ def _complete_responses(responses: Document) -> None:
             headers[name]["schema"] = {"type": "integer", "minimum": least}
     if "ETag" in headers:
         responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
+    if "206" in responses:
+        responses["206"]["headers"] = headers
     for status, added in HEADERS_OF_PROBLEMS.items():
         if status in responses:
             responses[status]["headers"] = added

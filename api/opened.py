@@ -67,18 +67,29 @@ class OpenPublication:
         await self._idle.wait()
         await asyncio.to_thread(self._connection.close)
 
-    async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    async def rows(
+        self, query: str, values: Mapping[str, object], seconds: float | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run a query in a worker thread, on a cursor of its own.
 
         Args:
             query: SQL, with ``$name`` for every value.
             values: The values by name; they are bound, never written into the text.
-        """
-        return await asyncio.to_thread(self._rows, query, values)
+            seconds: How long it may take, if that is bounded.
 
-    def _rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        Raises:
+            duckdb.Error: The query cannot be run, or takes too long (``InterruptException``).
+        """
         with self._connection.cursor() as cursor:
-            return cursor.execute(query, dict(values)).fetchall()
+            interrupting = None
+            if seconds is not None:
+                loop = asyncio.get_running_loop()
+                interrupting = loop.call_later(seconds, cursor.interrupt)
+            try:
+                return await asyncio.to_thread(_all, cursor, query, values)
+            finally:
+                if interrupting:
+                    interrupting.cancel()
 
     def answer(
         self, content: Content, canonical: str, cache_control: str = CACHE_CONTROL
@@ -96,6 +107,12 @@ class OpenPublication:
             cache_control=cache_control,
             headers=self._provenance,
         )
+
+
+def _all(
+    cursor: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, object]
+) -> list[tuple[Any, ...]]:
+    return cursor.execute(query, dict(values)).fetchall()
 
 
 def _provenance(manifest: Manifest) -> dict[str, str]:

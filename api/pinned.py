@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from litestar.exceptions import ClientException
+
 from api.opened import OpenPublication, open_file
+from api.problems import AnyRequest, given_once, shown, status_of_invalid
 from publication import PublicationError
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from publication import Store
+
+NUMBER = re.compile(r"[1-9]\d{0,30}", re.ASCII)
 
 OPEN = 4
 """How many are open at once, besides the one that is served."""
@@ -71,3 +77,23 @@ class Pinned:
             closing = asyncio.create_task(publication.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+async def chosen(request: AnyRequest, served: OpenPublication, pinned: Pinned) -> OpenPublication:
+    """Choose the publication that a request names by its number, or the one that is served.
+
+    Raises:
+        ClientException: It names none as it should.
+        PublicationError: The one it names is gone, was never there, or is damaged.
+    """
+    given_once(request, "publication")
+    text = request.query_params.get("publication")
+    if text is None:
+        return served
+    if not NUMBER.fullmatch(text):
+        raise ClientException(
+            f"publication={shown(text)} is not a whole number, 1 or more.",
+            status_code=status_of_invalid(request),
+        )
+    number = int(text)
+    return served if number == served.manifest.number else await pinned.get(number)

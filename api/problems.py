@@ -49,6 +49,25 @@ class Problem(msgspec.Struct, kw_only=True):
     request_id: str
 
 
+class MartProblem(Problem, kw_only=True):
+    """What went wrong, also as PostgREST's clients read it.
+
+    Attributes:
+        message: The same sentence.
+        code: PostgREST's or PostgreSQL's code.
+        details: Nothing more.
+        hint: What to do instead, if that is another sentence.
+    """
+
+    message: str
+    code: str
+    details: str | None = None
+    hint: str | None = None
+
+
+CODES = {401: "PGRST301", 403: "42501", 404: "PGRST205", 406: "PGRST107", 416: "PGRST103"}
+"""PostgREST's code for a status, where an error has none of its own; else PGRST000."""
+
 LONGEST_SHOWN = 100
 """How many characters of what a client sent are repeated to it and to the log."""
 
@@ -59,6 +78,7 @@ DESCRIPTIONS = {
     404: "There is no such publication yet.",
     406: "`Accept-Encoding` refuses every coding that there is, no coding included.",
     410: "The publication is gone: only the newest are kept.",
+    416: "There are not so many rows.",
     422: "A parameter is wrong or given twice; `detail` says which and what it takes.",
     429: "Too many requests, or too many failures; `Retry-After` says until when.",
     500: "The server failed; its log has the cause under `request_id`.",
@@ -80,11 +100,11 @@ def shown(given: str) -> str:
     return quoted if len(quoted) <= LONGEST_SHOWN else f"{quoted[:LONGEST_SHOWN]}…"
 
 
-def documented(*statuses: int) -> dict[int, ResponseSpec]:
+def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
     """Describe the problems that a route may answer, for the OpenAPI document."""
     return {
         status: ResponseSpec(
-            Problem,
+            kind,
             description=DESCRIPTIONS[status],
             media_type="application/problem+json",
             generate_examples=False,
@@ -126,7 +146,9 @@ def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: se
                 f"There is no parameter '{shown(name)}' here; "
                 f"the known ones are {', '.join(known)}."
             )
-    given_once(request, *(name for name in known if name not in lists))
+    single = [name for name in known if name not in lists]
+    given_once(request, *single)
+    refuse_null(request, *single)
 
 
 def given_once(request: AnyRequest, *names: str) -> None:
@@ -144,13 +166,26 @@ def given_once(request: AnyRequest, *names: str) -> None:
         if len(given) > 1:
             raise ClientException(
                 f"The parameter {name} was given {len(given)} times; give one.",
-                status_code=_status_of_invalid(request),
+                status_code=status_of_invalid(request),
             )
-        # Litestar takes this word for a parameter that was left out.
-        if given and given[0].lower() == "null":
+
+
+def refuse_null(request: AnyRequest, *names: str) -> None:
+    """Refuse the word that Litestar takes for a parameter that was left out.
+
+    Args:
+        request: The request.
+        names: The parameters that the route's signature has.
+
+    Raises:
+        ClientException: With the status that the route has for wrong parameters.
+    """
+    for name in names:
+        given = request.query_params.get(name, "")
+        if given.lower() == "null":
             raise ClientException(
-                f"{name}={given[0]} is not {_expected(_fields(request)[name])}.",
-                status_code=_status_of_invalid(request),
+                f"{name}={given} is not {_expected(_fields(request)[name])}.",
+                status_code=status_of_invalid(request),
             )
 
 
@@ -162,13 +197,21 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     """
     status, detail, headers = _describe(request, error)
     given = request.headers.get("x-request-id", "")
-    problem = Problem(
-        title=HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        instance=quote(request.scope["raw_path"], safe=URL_SAFE),
-        request_id=given if REQUEST_ID.fullmatch(given) else uuid4().hex,
-    )
+    said: dict[str, Any] = {
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
+        "request_id": given if REQUEST_ID.fullmatch(given) else uuid4().hex,
+    }
+    handler = request.scope.get("route_handler")
+    if handler is not None and handler.opt.get("problem") is MartProblem:
+        code = getattr(error, "code", CODES.get(status, "PGRST000"))
+        problem: Problem = MartProblem(
+            **said, message=detail, code=code, hint=getattr(error, "hint", None)
+        )
+    else:
+        problem = Problem(**said)
     log = logger.bind(
         method=request.method,
         path=problem.instance,
@@ -203,7 +246,7 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
         case PublicationError():
             status, detail, headers = HTTPStatus.SERVICE_UNAVAILABLE, str(error), RETRY
         case ValidationException():
-            status, detail = _status_of_invalid(request), _invalid(request, error)
+            status, detail = status_of_invalid(request), _invalid(request, error)
         case NotFoundException():
             detail = "There is nothing at this path; /docs lists what there is."
         case MethodNotAllowedException():
@@ -211,7 +254,7 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
     return status, detail, headers
 
 
-def _status_of_invalid(request: AnyRequest) -> int:
+def status_of_invalid(request: AnyRequest) -> int:
     """What a wrong parameter is on this route: what its ``opt`` says as ``invalid``, or 400."""
     status: int = request.route_handler.opt.get("invalid", HTTPStatus.BAD_REQUEST)
     return status

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from api.auth.users import Users
     from api.opened import OpenPublication
 
-    Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+    Connection = ASGIConnection[Any, Any, Any, Any]
+    Guard = Callable[[Connection, BaseRouteHandler], None]
 
 REALM = 'Bearer realm="Lead Marts"'
 
@@ -106,9 +107,6 @@ def _refusal(sentence: str) -> NotAuthorizedException:
 def require(scope: str, mart: str) -> Guard:
     """Make a guard that lets only tokens with the right scopes through.
 
-    It tells the layer in front of the framework which scopes the answer is for; what that layer
-    asks by itself, to have answers ready, it lets through.
-
     Args:
         scope: What the route needs, such as ``marketing:read``.
         mart: The mart that it reads. If the publication that is served names another scope for
@@ -118,25 +116,42 @@ def require(scope: str, mart: str) -> Guard:
         A guard. It answers 401 where there is no good token, and 403 where it lacks a scope.
     """
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        state = connection.scope["state"]
-        needed = frozenset({scope, *_scopes_of(mart, state["publication"])})
-        state["permission"] = needed
-        if state.get("trusted"):
-            return
-        lines = [value for name, value in connection.scope["headers"] if name == b"authorization"]
-        bearer: Bearer = connection.app.state.bearer
-        granted = bearer.scopes(b", ".join(lines) if lines else None)
-        if missing := " ".join(sorted(needed - granted)):
-            raise PermissionDeniedException(
-                f"The token does not permit this: it lacks the scope {missing}.",
-                headers={
-                    "WWW-Authenticate": f'{REALM}, error="insufficient_scope", '
-                    f'scope="{" ".join(sorted(needed))}"'
-                },
-            )
+    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        publication = connection.scope["state"]["publication"]
+        admit(connection, frozenset({scope, *_scopes_of(mart, publication)}))
 
     return guard
+
+
+def admit(connection: Connection, needed: frozenset[str]) -> None:
+    """Let a request through only with a good token that has some scopes.
+
+    It tells the layer in front of the framework which scopes the answer is for; what that layer
+    asks by itself, to have answers ready, is let through.
+
+    Args:
+        connection: The request.
+        needed: The scopes; with none of them any good token will do.
+
+    Raises:
+        NotAuthorizedException: There is no good token.
+        PermissionDeniedException: It lacks a scope.
+    """
+    state = connection.scope["state"]
+    state["permission"] = needed
+    if state.get("trusted"):
+        return
+    lines = [value for name, value in connection.scope["headers"] if name == b"authorization"]
+    bearer: Bearer = connection.app.state.bearer
+    granted = bearer.scopes(b", ".join(lines) if lines else None)
+    if missing := " ".join(sorted(needed - granted)):
+        raise PermissionDeniedException(
+            f"The token does not permit this: it lacks the scope {missing}.",
+            headers={
+                "WWW-Authenticate": f'{REALM}, error="insufficient_scope", '
+                f'scope="{" ".join(sorted(needed))}"'
+            },
+        )
 
 
 def _scopes_of(mart: str, publication: OpenPublication | None) -> set[str]:

@@ -11,13 +11,14 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import httpx
+import pyarrow as pa
 import pytest
 
 from publication import Build, Column, Draft, Manifest, MartDraft, Source, Store
@@ -150,11 +151,10 @@ def publish(
             spelled = ", ".join(f"{column} {kind}" for column, kind in CONVERSIONS.items())
             connection.execute(f"create table marketing_conversions ({spelled})")
             # Not in order: whoever reads it has to sort.
-            for conversion in conversions:
-                connection.execute(
-                    "insert into marketing_conversions values (?, ?, ?, ?, ?, ?)",
-                    astuple(conversion),
-                )
+            made = pa.Table.from_pylist([asdict(one) for one in conversions])
+            if conversions:
+                connection.execute("insert into marketing_conversions by name from made")
+            del made
             columns = tuple(
                 Column(name=column, type=kind, nullable=False, description=f"The {column}.")
                 for column, kind in CONVERSIONS.items()

@@ -8,11 +8,11 @@ from api.answers import Answer, Answers
 
 HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"x"')]
 
-keys = st.integers(0, 30).map(lambda number: (f"/{number}", b"", None, b"o" * number))
+keys = st.integers(0, 30).map(lambda number: (f"/{number}", b"", None, b"o" * number, None, None, None, None))
 
 
 def answer(length):
-    return Answer(HEADERS, b"x" * length, "identity")
+    return Answer(200, HEADERS, b"x" * length, "identity")
 
 
 @given(st.lists(st.tuples(st.booleans(), keys, st.integers(0, 3000)), max_size=60))

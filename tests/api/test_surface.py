@@ -22,6 +22,8 @@ PATHS = [
     "/api/v1/publications/2",
     ROUTE,
     "/api/v1/transformation/count_date_by_month",
+    "/api/v1/marts",
+    "/api/v1/marts/lead_event_counts_weekly",
 ]
 
 
@@ -192,7 +194,7 @@ def test_any_origin_may_read_in_development(client):
     exposed = answer.headers["access-control-expose-headers"]
     assert {name.strip() for name in exposed.split(",")} == {
         *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
-        *("ETag", "Link", "X-Total-Count"),
+        *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
         *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
     }
     refused = client.get("/nowhere", headers={"Origin": "https://anywhere.example"})

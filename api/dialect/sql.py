@@ -1,0 +1,241 @@
+"""From a question to SQL over one mart: names are those of its contract, values are bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from api.dialect.question import Compared, Is, Listed, Order, Question, Refused, Term, Tree
+from api.problems import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from api.dialect.question import Condition
+    from publication import Column, Mart
+
+SYMBOLS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+CASTS = {
+    **dict.fromkeys(("text", "varchar"), "VARCHAR"),
+    **dict.fromkeys(("smallint", "int2"), "SMALLINT"),
+    **dict.fromkeys(("integer", "int", "int4"), "INTEGER"),
+    **dict.fromkeys(("bigint", "int8"), "BIGINT"),
+    **dict.fromkeys(("real", "float4"), "FLOAT"),
+    **dict.fromkeys(("double precision", "float8"), "DOUBLE"),
+    **dict.fromkeys(("boolean", "bool"), "BOOLEAN"),
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
+"""PostgreSQL's names of types, and DuckDB's."""
+
+FLOATING = {"DOUBLE", "FLOAT"}
+NUMBERS = {
+    *FLOATING,
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+}
+
+EXACT = "cast({} as decimal(38, 18))"
+"""What floating-point numbers are summed as: the sum then does not depend on their order."""
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A value of the query, which has to be of its column's type.
+
+    Attributes:
+        column: The column that it is compared with.
+        type: Its type.
+        text: What the query says.
+    """
+
+    column: str
+    type: str
+    text: str
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """SQL, and what is bound to it.
+
+    Attributes:
+        rows: All rows in their order, without a limit.
+        count: How many they are.
+        names: The columns of the answer.
+        parameters: The values that are ``$v0``, ``$v1``, ...
+    """
+
+    rows: str
+    count: str
+    names: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+
+
+def compile_question(mart: Mart, question: Question) -> Statement:
+    """Write the SQL.
+
+    Args:
+        mart: The mart that is asked.
+        question: What is asked of it.
+
+    Raises:
+        Refused: It names what the mart does not have, or what does not fit a column's type.
+    """
+    return _Writer(mart).statement(question)
+
+
+class _Writer:
+    def __init__(self, mart: Mart) -> None:
+        self._mart = mart
+        self._columns = {column.name: column for column in mart.columns}
+        self._parameters: list[Parameter] = []
+
+    def statement(self, question: Question) -> Statement:
+        terms = self._expanded(question.terms)
+        names = tuple(term.name for term in terms)
+        for name in names:
+            if names.count(name) > 1:
+                raise Refused(
+                    f"select gives {shown(name)} twice; call one of them otherwise, "
+                    f"as in other:{shown(name)}."
+                )
+        selected = ", ".join(f"{self._term(term)} as {_quoted(term.name)}" for term in terms)
+        mart = _quoted(self._mart.name)
+        sql = f"select {selected} from main.{mart} as mart"  # noqa: S608 -- of the contract
+        if question.conditions:
+            sql += " where " + " and ".join(map(self._condition, question.conditions))
+        grouped = [term for term in terms if term.aggregate is None]
+        aggregated = len(grouped) < len(terms)
+        if aggregated and grouped:
+            sql += " group by " + ", ".join(map(self._term, grouped))
+        count = f"select count(*) from ({sql})"  # noqa: S608 -- the same
+        by = self._order(question.order, grouped if aggregated else None)
+        if by:
+            sql += " order by " + ", ".join(by)
+        return Statement(rows=sql, count=count, names=names, parameters=tuple(self._parameters))
+
+    def _expanded(self, terms: Iterable[Term]) -> list[Term]:
+        every = [Term(column=name) for name in self._columns]
+        listed = list(terms) or every
+        return [one for term in listed for one in (every if term.column == "*" else [term])]
+
+    def _column(self, name: str) -> Column:
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise Refused(
+                f"There is no column {shown(name)} in {self._mart.name}; "
+                f"its columns are {', '.join(self._columns)}.",
+                "42703",
+            ) from None
+
+    def _term(self, term: Term) -> str:
+        sql, kind = "*", "BIGINT"
+        if term.column is not None:
+            column = self._column(term.column)
+            sql, kind = _of(column), column.type
+        if term.inner_cast:
+            kind = _type(term.inner_cast)
+            sql = f"cast({sql} as {kind})"
+        if term.aggregate in {"sum", "avg"} and kind.partition("(")[0] not in {*NUMBERS, "DECIMAL"}:
+            raise Refused(
+                f"{term.aggregate}() needs numbers, and {term.column} is {kind}.", "42883"
+            )
+        if term.aggregate in {"sum", "avg"} and kind in FLOATING:
+            whole = f"cast(sum({EXACT.format(sql)}) as double)"
+            sql = whole if term.aggregate == "sum" else f"{whole} / count({sql})"
+        elif term.aggregate == "sum" and kind in NUMBERS:
+            sql = f"cast(sum({sql}) as decimal(38, 0))"  # JSON has no largest number
+        elif term.aggregate:
+            sql = f"{term.aggregate}({sql})"
+        return f"cast({sql} as {_type(term.cast)})" if term.cast else sql
+
+    def _condition(self, condition: Condition) -> str:
+        match condition:
+            case Tree():
+                word = " or " if condition.any else " and "
+                sql = word.join(map(self._condition, condition.parts))
+            case Listed():
+                column = self._column(condition.column)
+                values = ", ".join(self._bound(column, value) for value in condition.values)
+                sql = f"{_of(column)} in ({values})" if values else "false"
+            case Is():
+                sql = self._is(condition)
+            case Compared():
+                sql = self._compared(condition)
+        return f"(not ({sql}))" if condition.negated else f"({sql})"
+
+    def _is(self, condition: Is) -> str:
+        column = self._column(condition.column)
+        match condition.what:
+            case "null":
+                return f"{_of(column)} is null"
+            case "not_null":
+                return f"{_of(column)} is not null"
+        if column.type != "BOOLEAN":
+            raise Refused(
+                f"is.{condition.what} needs a boolean, and {column.name} is {column.type}.", "42804"
+            )
+        if condition.what == "unknown":
+            return f"{_of(column)} is null"
+        return f"{_of(column)} is not distinct from {condition.what}"
+
+    def _compared(self, condition: Compared) -> str:
+        column = self._column(condition.column)
+        if condition.operator not in {"like", "ilike"}:
+            symbol = SYMBOLS[condition.operator]
+            return f"{_of(column)} {symbol} {self._bound(column, condition.value)}"
+        if column.type != "VARCHAR":
+            raise Refused(
+                f"{condition.operator} needs text, and {column.name} is {column.type}.", "42883"
+            )
+        # A backslash escapes, as in PostgreSQL; one at the end would escape nothing.
+        if len(condition.value) - len(condition.value.rstrip("\\")) & 1:
+            raise Refused(f"The pattern for {column.name} ends with a lone backslash.", "22025")
+        pattern = self._bound(column, condition.value.replace("*", "%"))
+        return f"{_of(column)} {condition.operator} {pattern} escape '\\'"
+
+    def _bound(self, column: Column, text: str) -> str:
+        self._parameters.append(Parameter(column.name, column.type, text))
+        return f"$v{len(self._parameters) - 1}"
+
+    def _order(self, asked: tuple[Order, ...], grouped: list[Term] | None) -> list[str]:
+        """Order totally, so that pages neither repeat nor miss a row."""
+        if grouped is None:
+            sorted_by = {name: _of(column) for name, column in self._columns.items()}
+            rest = list(self._mart.grain)
+        else:
+            sorted_by = {str(term.column): self._term(term) for term in grouped}
+            rest = list(sorted_by)
+        by = []
+        for order in asked:
+            self._column(order.column)
+            if order.column not in sorted_by:
+                raise Refused(
+                    f"order={shown(order.column)} is not possible beside aggregates: "
+                    "select the column too."
+                )
+            first = order.descending if order.nulls_first is None else order.nulls_first
+            way = "desc" if order.descending else "asc"
+            by.append(f"{sorted_by[order.column]} {way} nulls {'first' if first else 'last'}")
+        ordered = {order.column for order in asked}
+        return by + [f"{sorted_by[name]} asc nulls last" for name in rest if name not in ordered]
+
+
+def _of(column: Column) -> str:
+    """A column of the mart, even where the answer calls something else so."""
+    return f"mart.{_quoted(column.name)}"
+
+
+def _type(name: str) -> str:
+    try:
+        return CASTS[name]
+    except KeyError:
+        raise Refused(
+            f"There is no type {shown(name)} to cast to; there are {', '.join(CASTS)}.", "42704"
+        ) from None
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

@@ -1,0 +1,581 @@
+"""Every mart as an API, against the same questions asked in SQL of the file."""
+
+import asyncio
+import json
+import re
+import time
+from datetime import date, timedelta
+from decimal import Decimal
+from urllib.parse import urljoin
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litestar.exceptions import ServiceUnavailableException
+
+from api import marts
+from api.opened import OpenPublication, open_publication
+from publication import Store
+
+MARTS = "/api/v1/marts"
+CONVERSIONS = f"{MARTS}/marketing_conversions"
+WEEKS = f"{MARTS}/lead_event_counts_weekly"
+GRAIN = "product, campaign_type, campaign, channel, date"
+
+
+@pytest.fixture(scope="module")
+def ask_file(served):
+    """Runs SQL on the file that is served; rows as JSON has them."""
+    file = (served.log_file.parent / "marts.duckdb").resolve()
+    with duckdb.connect(str(file), read_only=True) as connection:
+
+        def ask(sql):
+            found = connection.execute(sql)
+            names = [column[0] for column in found.description]
+            return [
+                {name: plain(value) for name, value in zip(names, row, strict=True)}
+                for row in found.fetchall()
+            ]
+
+        yield ask
+
+
+def plain(value):
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+ALL = "from marketing_conversions"
+BY = f"order by {GRAIN}"
+
+QUESTIONS = [
+    ("", f"{ALL} {BY}"),
+    ("select=*", f"{ALL} {BY}"),
+    ("select=channel,date", f"select channel, date {ALL} {BY}"),
+    (
+        "select=kanal:channel,conversions::int&limit=7",
+        (f"select channel as kanal, conversions::int as conversions {ALL} {BY} limit 7"),
+    ),
+    (
+        "select=date::text&order=date.desc&limit=5",
+        (f"select date::varchar as date {ALL} m order by m.date desc, {GRAIN} limit 5"),
+    ),
+    ("channel=eq.tv", f"{ALL} where channel = 'tv' {BY}"),
+    ("channel=neq.tv", f"{ALL} where channel <> 'tv' {BY}"),
+    (
+        "conversions=gt.100.5",
+        f"{ALL} where conversions > 100.5 {BY}",
+    ),
+    (
+        "conversions=gte.0.5",
+        f"{ALL} where conversions >= 0.5 {BY}",
+    ),
+    (
+        "conversions=lt.1e-3",
+        f"{ALL} where conversions < 0.001 {BY}",
+    ),
+    ("conversions=lte.0", f"{ALL} where conversions <= 0 {BY}"),
+    (
+        "date=eq.2020-03-01",
+        f"{ALL} where date = '2020-03-01' {BY}",
+    ),
+    (
+        "date=gte.2020-03-01&date=lt.2020-04-01",
+        (f"{ALL} where date >= '2020-03-01' and date < '2020-04-01' {BY}"),
+    ),
+    ("channel=like.*o*", f"{ALL} where channel like '%o%' {BY}"),
+    ("channel=ilike.TV", f"{ALL} where channel ilike 'TV' {BY}"),
+    ("channel=like.t_", f"{ALL} where channel like 't_' {BY}"),
+    ("channel=like.t%5C_", f"{ALL} where false"),
+    (
+        "channel=not.like.*o*",
+        f"{ALL} where channel not like '%o%' {BY}",
+    ),
+    (
+        'channel=in.(tv,"radio")',
+        f"{ALL} where channel in ('tv', 'radio') {BY}",
+    ),
+    ("channel=in.()", f"{ALL} where false"),
+    (
+        "channel=not.in.(tv,radio)",
+        f"{ALL} where channel not in ('tv', 'radio') {BY}",
+    ),
+    ("conversions=is.null", f"{ALL} where false"),
+    ("conversions=not.is.null", f"{ALL} {BY}"),
+    ("conversions=is.not_null", f"{ALL} {BY}"),
+    (
+        "campaign_type=eq.it's branding&campaign=eq.été",
+        (f"{ALL} where campaign_type = 'it''s branding' and campaign = 'été' {BY}"),
+    ),
+    (
+        "campaign=eq.a%26b%3Dc",
+        f"{ALL} where campaign = 'a&b=c' {BY}",
+    ),
+    (
+        "or=(channel.eq.tv,conversions.gt.500)",
+        f"{ALL} where channel = 'tv' or conversions > 500 {BY}",
+    ),
+    (
+        "and=(channel.eq.tv,or(product.eq.product a,date.lt.2020-02-01))",
+        (f"{ALL} where channel = 'tv' and (product = 'product a' or date < '2020-02-01') {BY}"),
+    ),
+    (
+        "not.or=(channel.eq.tv,channel.eq.radio)",
+        f"{ALL} where channel not in ('tv', 'radio') {BY}",
+    ),
+    (
+        "or=(not.and(channel.eq.tv,product.eq.product a),conversions.is.null)",
+        (f"{ALL} where not (channel = 'tv' and product = 'product a') {BY}"),
+    ),
+    (
+        'or=(channel.in.(tv,"out of home"),channel.eq."radio")',
+        (f"{ALL} where channel in ('tv', 'out of home', 'radio') {BY}"),
+    ),
+    (
+        "order=conversions.desc.nullslast,date&limit=20&offset=3",
+        f"{ALL} order by conversions desc, date, {GRAIN} limit 20 offset 3",
+    ),
+    (
+        "select=channel,conversions.sum()",
+        (
+            "select channel, cast(sum(conversions::decimal(38, 18)) as double) as sum "
+            f"{ALL} group by all order by channel"
+        ),
+    ),
+    (
+        "select=channel,n:count(),conversions.max(),last:date.max()&order=channel.desc",
+        (
+            "select channel, count(*) as n, max(conversions) as max, max(date) as last "
+            f"{ALL} group by all order by channel desc"
+        ),
+    ),
+    ("select=count()", f"select count(*) as count {ALL}"),
+    (
+        "select=count(),channel.count()::text&channel=eq.tv",
+        None,
+    ),
+    (
+        "select=conversions::int.sum(),avg:conversions.avg()&channel=eq.tv",
+        (
+            "select sum(conversions::int) as sum, "
+            "cast(sum(conversions::decimal(38, 18)) as double) / count(*) as avg "
+            f"{ALL} where channel = 'tv'"
+        ),
+    ),
+    (
+        "select=day:date,channel&channel=eq.tv&order=date",
+        (f"select date as day, channel {ALL} where channel = 'tv' order by date, {GRAIN}"),
+    ),
+    (
+        "select=channel:product,product:channel&order=channel.desc&limit=9",
+        (
+            f"select m.product as channel, m.channel as product {ALL} m "
+            "order by m.channel desc, m.product, m.campaign_type, m.campaign, m.date limit 9"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "sql"), QUESTIONS, ids=[query for query, _ in QUESTIONS])
+def test_the_same_as_in_sql(operator, ask_file, query, sql):
+    answer = operator.get(f"{CONVERSIONS}?{query}")
+    if sql is None:
+        assert answer.status_code == 400
+        assert "select gives count twice" in answer.json()["message"]
+        return
+    assert answer.status_code == 200, answer.text
+    expected = ask_file(sql)
+    assert answer.json() == expected
+    rows = f"0-{len(expected) - 1}" if expected else "*"
+    if "offset" not in query:
+        assert answer.headers["content-range"] == f"{rows}/*"
+
+
+def test_open_marts_need_no_token(client, ask_file):
+    answer = client.get(WEEKS)
+    assert answer.json() == ask_file("from lead_event_counts_weekly order by week_start")
+    assert answer.headers["cache-control"] == "public, max-age=0, must-revalidate"
+    assert answer.headers["vary"] == (
+        "Accept, Accept-Encoding, Accept-Profile, Origin, Prefer, Range"
+    )
+    assert client.get(CONVERSIONS).status_code == 401
+
+
+def test_the_catalogue_is_the_manifest(client):
+    manifest = client.get("/api/v1/publications/current").json()
+    listed = client.get(MARTS).json()
+    links = [mart.pop("links") for mart in listed]
+    assert listed == manifest["marts"]
+    for mart, link in zip(listed, links, strict=True):
+        assert client.get(link["publication"]).json() == manifest
+        assert client.get(link["rows"]).status_code == (200 if mart["scope"] == "open" else 401)
+
+
+@pytest.mark.parametrize(
+    ("scope", "reader", "nobody", "stranger"),
+    [
+        ("open", 200, 200, 200),
+        ("marketing:read", 200, 403, 401),
+        ("marketing:secret", 403, 403, 401),
+        (None, 200, 200, 401),
+    ],
+)
+def test_who_may_read_a_mart(
+    run_server,
+    make_publication,
+    tmp_path,
+    make_conversion,
+    add_user,
+    users,
+    scope,
+    reader,
+    nobody,
+    stranger,
+):
+    folder = tmp_path / "publications"
+    make_publication(folder, [], [make_conversion()], scope="open")
+    make_publication(folder, [], [make_conversion()], scope=scope)
+    add_user(tmp_path / "users.json", *users["operator"])
+    add_user(tmp_path / "users.json", *users["nobody"], "--no-scope")
+    with (
+        run_server() as server,
+        server.signed_in(*users["operator"]) as one,
+        server.signed_in(*users["nobody"]) as another,
+        server.client() as third,
+    ):
+        # What the mart was once is no way around what it is now.
+        for path in (CONVERSIONS, f"{CONVERSIONS}?publication=1"):
+            for _ in range(2):
+                for client, status in ((one, reader), (another, nobody), (third, stranger)):
+                    assert client.get(path).status_code == status
+
+
+def test_counting_and_ranges(operator, ask_file):
+    everything = ask_file(f"from marketing_conversions order by {GRAIN}")
+    total = len(everything)
+    exact = {"Prefer": "count=exact"}
+    whole = operator.get(CONVERSIONS, headers=exact)
+    assert (whole.status_code, whole.headers["content-range"]) == (200, f"0-{total - 1}/{total}")
+    assert whole.headers["preference-applied"] == "count=exact"
+    part = operator.get(CONVERSIONS, params={"limit": 3, "offset": 2}, headers=exact)
+    assert (part.status_code, part.headers["content-range"]) == (206, f"2-4/{total}")
+    ranged = operator.get(CONVERSIONS, headers={**exact, "Range-Unit": "items", "Range": "2-4"})
+    assert ranged.json() == part.json() == everything[2:5]
+    assert ranged.status_code == 206
+    rest = operator.get(CONVERSIONS, headers={"Range": f"{total - 2}-"})
+    assert rest.json() == everything[-2:]
+    both = operator.get(CONVERSIONS, params={"limit": 4, "offset": 2}, headers={"Range": "3-9"})
+    assert both.json() == everything[3:6]
+    beyond = operator.get(CONVERSIONS, params={"offset": total}, headers=exact)
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"*/{total}"
+    assert beyond.json()["code"] == "PGRST103"
+    uncounted = operator.get(CONVERSIONS, params={"offset": total})
+    assert (uncounted.status_code, uncounted.json()) == (200, [])
+    for header in ("x", "bytes=0-9", "5-4", "-3"):
+        assert operator.get(CONVERSIONS, headers={"Range": header}).status_code == 400
+
+
+def test_one_row_by_itself(operator):
+    one = {"Accept": "application/vnd.pgrst.object+json"}
+    answer = operator.get(CONVERSIONS, params={"limit": 1}, headers=one)
+    assert answer.headers["content-type"] == "application/vnd.pgrst.object+json"
+    assert [answer.json()] == operator.get(CONVERSIONS, params={"limit": 1}).json()
+    for query in ({"limit": 2}, {"channel": "eq.nothing"}):
+        refused = operator.get(CONVERSIONS, params=query, headers=one)
+        assert refused.status_code == 406
+        assert refused.json()["code"] == "PGRST116"
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "told"),
+    [
+        (
+            "nothing=eq.1",
+            "42703",
+            "There is no column nothing in marketing_conversions; its columns",
+        ),
+        ("select=nothing", "42703", "There is no column nothing"),
+        ("order=nothing", "42703", "There is no column nothing"),
+        ("or=(nothing.eq.1)", "42703", "There is no column nothing"),
+        ("rowid=gt.0", "42703", "There is no column rowid"),
+        ("channel=tv", "PGRST100", "channel=tv has no operator; write it as channel=eq.value."),
+        ("channel=is.tv", "PGRST100", "channel=is.tv is none of null, not_null, true, false,"),
+        ("channel=is.true", "42804", "is.true needs a boolean, and channel is VARCHAR."),
+        ("channel=EQ.tv", "PGRST100", "has no operator"),
+        ("channel=foo.tv", "PGRST100", "There is no operator foo"),
+        ("channel=fts.tv", "PGRST127", "The operator fts is not supported here."),
+        ("channel=match.tv", "PGRST127", "The operator match is not supported here."),
+        ("channel=eq(any).{tv}", "PGRST127", "The modifier eq(any) is not supported here."),
+        ("date=eq.tomorrow", "22P02", "date is DATE, and 'tomorrow' is none."),
+        ("conversions=gt.many", "22P02", "conversions is DOUBLE, and 'many' is none."),
+        ("conversions=in.(1,two)", "22P02", "conversions is DOUBLE, and 'two' is none."),
+        ("date=like.2020*", "42883", "like needs text, and date is DATE."),
+        ("channel=like.a%5C", "22025", "The pattern for channel ends with a lone backslash."),
+        ("limit=-1", "PGRST100", "limit=-1 is not a whole number, 0 or more."),
+        ("offset=x", "PGRST100", "offset=x is not a whole number, 0 or more."),
+        ("limit=1&limit=2", "PGRST100", "The parameter limit was given twice"),
+        ("select=a->b", "PGRST127", "reaches into JSON"),
+        ("select=other(*)", "PGRST127", "embeds another mart"),
+        ("select=channel,channel", "PGRST100", "select gives channel twice"),
+        ("select=,", "PGRST100", "is not an element of a selection"),
+        ("select=channel.sum()", "42883", "sum() needs numbers, and channel is VARCHAR."),
+        ("select=sum()", "PGRST100", "lacks a column; only count() needs none."),
+        ("select=channel::money", "42704", "There is no type money to cast to; there are text,"),
+        ("select=channel::int", "22P02", "A value cannot be cast"),
+        (
+            "select=count()&order=channel",
+            "PGRST100",
+            "order=channel is not possible beside aggregates",
+        ),
+        ("order=channel.up", "PGRST100", "order=channel.up is not an element of an order"),
+        ("or=channel.eq.tv", "PGRST100", "is malformed at character 1: '(' is expected there."),
+        ("or=(channel.eq.tv", "PGRST100", "')' is expected there."),
+        ("or=()", "PGRST100", "a condition such as column.eq.value is expected there."),
+        ("and=(channel.eq.tv)x", "PGRST100", "the end is expected there."),
+        ('and=(channel.eq."tv)', "PGRST100", "a closing quote is expected there."),
+        ("and=" + "(and" * 25 + "(channel.eq.tv" + ")" * 26, "PGRST100", ""),
+        (
+            "and=" + "(or" * 25 + "(channel.eq.tv" + ")" * 26,
+            "PGRST100",
+            "nested more than 20 times",
+        ),
+        ("columns=channel", "PGRST127", "The parameter columns is for writing"),
+        ("publication=x", "PGRST000", "publication=x is not a whole number, 1 or more."),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(operator, query, code, told):
+    answer = operator.get(f"{CONVERSIONS}?{query}")
+    assert answer.status_code == 400, answer.text
+    problem = answer.json()
+    assert told in problem["detail"] == problem["message"]
+    assert problem["code"] == code
+    assert {"details", "hint", "title", "status", "instance"} <= problem.keys()
+
+
+def test_other_refusals(operator, client):
+    assert operator.get(CONVERSIONS, headers={"Accept": "text/plain"}).status_code == 406
+    assert operator.get(CONVERSIONS, headers={"Accept-Profile": "meta"}).status_code == 406
+    assert operator.get(CONVERSIONS, headers={"Accept-Profile": "public"}).status_code == 200
+    unknown = client.get(f"{MARTS}/sources")
+    assert unknown.status_code == 404
+    assert "there are lead_event_counts_" in unknown.json()["message"]
+    assert operator.get(CONVERSIONS, params={"publication": 3}).status_code == 404
+
+
+PAYLOADS = [
+    "'",
+    '"',
+    "''",
+    "';--",
+    "\\",
+    "\0",
+    "%",
+    "*",
+    "(",
+    ")",
+    "()",
+    ",",
+    ".",
+    "..",
+    "null",
+    "eq.",
+    "eq",
+    "not.",
+    "not.not.eq.1",
+    "in.(",
+    "in.)",
+    "in.(,)",
+    'in.("',
+    'in.(")")',
+    "is.",
+    "or",
+    "and",
+    "1; drop table marketing_conversions",
+    "' or 1=1 --",
+    "x' union select * from meta.sources --",
+    "eq.1) or (1=1",
+    "eq.$v0",
+    "$v0",
+    "{}",
+    "[]",
+    "<script>",
+    "é" * 200,
+    "x" * 5000,
+    "read_csv('/etc/passwd')",
+    "(select 1)",
+    "count(*)",
+    "current_setting('x')",
+    "mart.channel",
+    "main.marketing_conversions",
+    "rowid",
+    "columns('.*')",
+    "* exclude (channel)",
+    "channel::varchar",
+    "channel::text::text",
+    "a:b:c",
+    "channel.sum().sum()",
+    "1e999",
+    "-0",
+    "0x10",
+    "\uff19",
+    "\ud7ff",
+    "\u202e",
+    "a\nb",
+    "eq.\0",
+    "gt.inf",
+    "gt.nan",
+    "like.\\",
+    "like.%5C%5C%5C",
+    "in.(" + "1," * 3000 + "1)",
+    "(" * 3000,
+    '"' * 999,
+]
+
+PARAMETERS = [
+    "select",
+    "order",
+    "limit",
+    "offset",
+    "and",
+    "or",
+    "not.and",
+    "publication",
+    "channel",
+    "date",
+    "conversions",
+    "date_cols",
+    "Range",
+    "Prefer",
+    "Accept",
+    "Accept-Profile",
+]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_payloads_execute_nothing(operator, name):
+    before = operator.get(CONVERSIONS, params={"select": "count()"}).json()
+    for payload in PAYLOADS:
+        for value in (payload, f"eq.{payload}", f"(channel.eq.{payload})"):
+            if name[0].isupper():
+                if not re.fullmatch(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*", value) or len(value) > 4000:
+                    continue  # no client sends such a header
+                answer = operator.get(CONVERSIONS, params={"limit": 1}, headers={name: value})
+            else:
+                answer = operator.get(CONVERSIONS, params={name: value, "limit": "1"})
+            assert answer.status_code in {200, 206, 400, 404, 406, 416}, (value, answer.text)
+            if answer.status_code >= 400:
+                assert answer.json()["message"]
+    assert operator.get(CONVERSIONS, params={"select": "count()"}).json() == before
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.sampled_from(PARAMETERS[:12]),
+    text=st.text(st.sampled_from('abcein.,()"\\:*-> 0123notrselq'), max_size=40),
+)
+def test_no_text_breaks_anything(operator, name, text):
+    answer = operator.get(CONVERSIONS, params={name: text})
+    assert answer.status_code in {200, 206, 400, 404}
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    values=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_every_value_can_be_written(operator, values):
+    """Quoted in a list and in a tree, whatever it holds: nothing of it is taken for syntax."""
+
+    def quoted(value):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    listed = ",".join([*map(quoted, values), "tv"])
+    each = ",".join(f"channel.eq.{quoted(value)}" for value in [*values, "tv"])
+    expected = operator.get(CONVERSIONS, params={"channel": "eq.tv"}).json()
+    assert expected
+    for query in ({"channel": f"in.({listed})"}, {"or": f"({each})"}):
+        answer = operator.get(CONVERSIONS, params=query)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == expected
+
+
+def test_long_answers_are_cut_and_say_so(run_server, make_publication, make_conversion, tmp_path):
+    days = [date(1990, 1, 1) + timedelta(days=number) for number in range(10_005)]
+    made = [make_conversion(date=day, conversions=1.0) for day in days]
+    make_publication(tmp_path / "publications", [], made, scope="open")
+    with run_server() as server, server.client() as client:
+        first = client.get(CONVERSIONS, params={"select": "date"})
+        assert (first.status_code, len(first.json())) == (206, 10_000)
+        assert first.headers["content-range"] == "0-9999/*"
+        target = re.fullmatch(r'<(.*)>; rel="next"', first.headers["link"])[1]
+        second = client.get(urljoin(str(first.url), target))
+        assert second.status_code == 200
+        assert "link" not in second.headers
+        answered = [row["date"] for row in first.json() + second.json()]
+        assert answered == [day.isoformat() for day in days]
+        limited = client.get(CONVERSIONS, params={"limit": 10_002})
+        assert limited.status_code == 206
+        assert "limit=2" in limited.headers["link"]
+        exactly = client.get(CONVERSIONS, params={"limit": 10_000})
+        assert exactly.status_code == 200
+        assert "link" not in exactly.headers
+
+
+def test_a_query_that_takes_too_long(make_publication, tmp_path, monkeypatch):
+    """It ends, the next one runs, and the client is told."""
+    make_publication(tmp_path, [])
+    store = Store(tmp_path)
+    monkeypatch.setattr(marts, "SECONDS", 0.2)
+
+    async def go():
+        publication = OpenPublication(*open_publication(store, store.pointer(), {}))
+        started = time.monotonic()
+        with pytest.raises(ServiceUnavailableException, match=r"took more than 0.2 seconds"):
+            await marts._run(
+                publication, "select sum(a.range) from range(9999999) a, range(9999)", {}
+            )
+        assert time.monotonic() - started < 5
+        assert await marts._run(publication, "select 1", {}) == [(1,)]
+        await publication.close()
+
+    asyncio.run(go())
+
+
+def test_the_same_answer_has_the_same_tag(operator):
+    answer = operator.get(CONVERSIONS, params={"limit": 2})
+    tag = answer.headers["etag"]
+    known = operator.get(CONVERSIONS, params={"limit": 2}, headers={"If-None-Match": tag})
+    assert known.status_code == 304
+    assert known.headers["content-range"] == "0-1/*"
+    others = [
+        operator.get(CONVERSIONS, params={"limit": 3}),
+        operator.get(CONVERSIONS, params={"limit": 2}, headers={"Prefer": "count=exact"}),
+        operator.get(CONVERSIONS, params={"limit": 2}, headers={"Range": "1-2"}),
+    ]
+    assert len({tag, *(other.headers["etag"] for other in others)}) == 4
+    for kept in (
+        operator.get(CONVERSIONS, params={"limit": 2}, headers={"Prefer": "count=exact"}),
+        operator.get(CONVERSIONS, params={"limit": 2}, headers={"Range": "1-2"}),
+    ):
+        assert kept.headers["etag"] in {other.headers["etag"] for other in others}
+
+
+def test_numbers_have_all_their_digits(run_server, make_publication, make_conversion, tmp_path):
+    made = [make_conversion(conversions=value, date=date(2020, 1, n + 1)) for n, value in
+            enumerate([0.1, 1e300, 5e-324, 12345678.901234567, -0.0])]  # fmt: skip
+    make_publication(tmp_path / "publications", [], made, scope="open")
+    with run_server() as server, server.client() as client:
+        found = client.get(CONVERSIONS, params={"select": "conversions"}).content
+        assert [row["conversions"] for row in json.loads(found)] == [
+            one.conversions for one in made
+        ]
