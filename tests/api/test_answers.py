@@ -8,7 +8,9 @@ from api.answers import Answer, Answers
 
 HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"x"')]
 
-keys = st.integers(0, 30).map(lambda number: (f"/{number}", b"", None, b"o" * number, None, None, None, None))
+keys = st.integers(0, 30).map(
+    lambda number: (f"/{number}", b"", None, b"o" * number, None, None, None, None)
+)
 
 
 def answer(length):
