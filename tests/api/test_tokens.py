@@ -219,7 +219,7 @@ def test_refresh_tokens(place, name):
 
 def test_a_token_ends_though_it_is_remembered(place, wait_until):
     """And until then it was answered from what was kept."""
-    token = place.signed(place.claims(exp=int(time.time()) + 2))
+    token = place.signed(place.claims(exp=int(time.time()) + 3))
     headers = {"Authorization": f"Bearer {token}"}
     with place.url.client() as client:
         for _ in range(3):
