@@ -150,6 +150,16 @@ class NotOne(HTTPException):
     status_code = 406
     code = "PGRST116"
 
+    def __init__(self, rows: int) -> None:
+        """Refuse.
+
+        Args:
+            rows: How many there are.
+        """
+        super().__init__(f"One row was to be answered, and there are {rows}.")
+        # PostgREST's words: its clients look for them.
+        self.details = f"The result contains {rows} rows"
+
 
 class Window(msgspec.Struct, frozen=True):
     """Which rows of a list are asked for: `limit` of them, or all, after `offset` others."""
@@ -228,7 +238,7 @@ async def read_mart(
         )
     named = [dict(zip(statement.names, row, strict=True)) for row in rows]
     if single and len(named) != 1:
-        raise NotOne(f"One row was to be answered, and there are {len(named)}.")
+        raise NotOne(len(named))
     body = encoder.encode(named[0] if single else named)
     canonical = msgspec.json.encode((mart, question, asked, counted, single)).decode()
     control = CACHE_CONTROL if found.scope == "open" else PRIVATE

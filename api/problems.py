@@ -55,7 +55,7 @@ class MartProblem(Problem, kw_only=True):
     Attributes:
         message: The same sentence.
         code: PostgREST's or PostgreSQL's code.
-        details: Nothing more.
+        details: More about it, if there is more.
         hint: What to do instead, if that is another sentence.
     """
 
@@ -208,7 +208,11 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     if handler is not None and handler.opt.get("problem") is MartProblem:
         code = getattr(error, "code", CODES.get(status, "PGRST000"))
         problem: Problem = MartProblem(
-            **said, message=detail, code=code, hint=getattr(error, "hint", None)
+            **said,
+            message=detail,
+            code=code,
+            details=getattr(error, "details", None),
+            hint=getattr(error, "hint", None),
         )
     else:
         problem = Problem(**said)

@@ -283,10 +283,11 @@ def test_one_row_by_itself(operator):
     answer = operator.get(CONVERSIONS, params={"limit": 1}, headers=one)
     assert answer.headers["content-type"] == "application/vnd.pgrst.object+json"
     assert [answer.json()] == operator.get(CONVERSIONS, params={"limit": 1}).json()
-    for query in ({"limit": 2}, {"channel": "eq.nothing"}):
+    for rows, query in ((2, {"limit": 2}), (0, {"channel": "eq.nothing"})):
         refused = operator.get(CONVERSIONS, params=query, headers=one)
         assert refused.status_code == 406
         assert refused.json()["code"] == "PGRST116"
+        assert refused.json()["details"] == f"The result contains {rows} rows"
 
 
 @pytest.mark.parametrize(
