@@ -25,13 +25,19 @@ headers of ``KEYED``. Other caches hear of those that it does depend on by ``Var
 
 KEYED = (b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer")
 
-CACHE_CONTROL = "public, max-age=0, must-revalidate"
-"""Anyone may keep an answer and must ask whether it still holds: a new publication is then seen
-at once, and a 304 costs less than any other answer. With a max-age, or stale-while-revalidate,
-a page would show numbers older than the publication, and nothing on it would say so."""
+CACHE_CONTROL = "public, max-age=0, stale-while-revalidate=10, stale-if-error=86400"
+"""Anyone may keep an answer and asks whether it still holds; a 304 costs less than any other
+answer. A cache that can (RFC 5861) shows the old one for ten more seconds while it asks, and for a
+day if this server fails: each answer says which publication it is from."""
 
-PRIVATE = "private, max-age=0, must-revalidate"
-"""The same for answers that not everyone may read: only the client itself keeps them."""
+IMMUTABLE = "public, max-age=31536000, immutable"
+"""An answer from a publication that the request names never changes (RFC 8246)."""
+
+
+def private(cache_control: str) -> str:
+    """The same for an answer that not everyone may read: only the client itself keeps it."""
+    return cache_control.replace("public", "private")
+
 
 HEADERS = (
     ResponseHeader(
@@ -44,8 +50,9 @@ HEADERS = (
     ResponseHeader(
         name="Cache-Control",
         value="",
-        description="Any cache (`public`), or the client itself (`private`), may keep the answer "
-        "and asks each time whether it still holds.",
+        description="Any cache (`public`), or only the client itself (`private`), may keep the "
+        "answer and asks whether it still holds (RFC 5861); what is asked of one publication by "
+        "its number is `immutable` (RFC 8246).",
         documentation_only=True,
     ),
     ResponseHeader(
@@ -105,6 +112,26 @@ def etag(*parts: str | bytes) -> str:
     return f'"{hashlib.sha256(framed).hexdigest()[:32]}"'
 
 
+def coded(tag: bytes, coding: Coding) -> bytes:
+    """Make the coding part of an entity tag.
+
+    A strong one may stand for only one sequence of bytes (RFC 9110 §8.8.3.3).
+    """
+    return tag if coding == "identity" else tag[:-1] + b'-%b"' % coding.encode()
+
+
+def varying(own: str, *, guarded: bool) -> str:
+    """The ``Vary`` header of an answer: its own, and what the layer in front adds for all.
+
+    Args:
+        own: What the handler says.
+        guarded: Whether it needs a token.
+    """
+    names = {name.strip() for name in own.split(",")} - {""}
+    names |= {"Accept-Encoding", "Origin"} | ({"Authorization"} if guarded else set())
+    return ", ".join(sorted(names))
+
+
 def reusable(
     content: Content,
     tag: str,
@@ -151,18 +178,17 @@ class Answer:
             headers: The headers of the response in no coding. ``Vary`` names what the answer
                 depends on besides the coding, the origin and the token.
             body: The body in the coding.
-            coding: The coding. It becomes part of the entity tag: a strong one may stand for only
-                one sequence of bytes (RFC 9110 §8.8.3.3).
+            coding: The coding.
             permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
-        self._etag = dict(headers)[b"etag"]
+        self._etag = coded(dict(headers)[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]
         if coding != "identity":
-            self._etag = self._etag[:-1] + b'-%b"' % coding.encode()
             about_body.append((b"content-encoding", coding.encode()))
         kept = [line for line in headers if line[0] not in REPLACED]
-        vary = b", ".join(sorted(_varying(headers, permission is not None)))
+        said = dict(headers).get(b"vary", b"").decode()
+        vary = varying(said, guarded=permission is not None).encode()
         lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
         self._start = _start(status, lines)
         self._not_modified = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
@@ -181,14 +207,6 @@ class Answer:
         if if_none_match is not None and is_current(if_none_match, self._etag):
             return self._not_modified, EMPTY
         return self._start, self._body if method == "GET" else EMPTY
-
-
-def _varying(headers: Sequence[tuple[bytes, bytes]], private: bool) -> set[bytes]:
-    """The request's headers that an answer depends on."""
-    own = {
-        named.strip() for name, value in headers if name == b"vary" for named in value.split(b",")
-    }
-    return own | {b"Accept-Encoding", b"Origin"} | ({b"Authorization"} if private else set())
 
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:

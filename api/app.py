@@ -5,7 +5,6 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.datastructures import State as AppState
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
@@ -19,13 +18,21 @@ from api.hot import HotPath
 from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
-from api.problems import AnyRequest, answer_problem, no_publication
+from api.problems import AnyRequest, answer_problem, no_coding, no_publication
 from api.serving import Serving
 from api.settings import Settings, SettingsError
 
 EXPOSED = [
     *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
-    *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
+    *(
+        "ETag",
+        "Link",
+        "X-Total-Count",
+        "Content-Disposition",
+        "Content-Range",
+        "Preference-Applied",
+    ),
+    "Content-Disposition",
     *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 """Headers that pages of other origins may read."""
@@ -39,7 +46,7 @@ ROUTES = [
     *docs.ROUTES,
 ]
 
-INJECTED = ("served", "publication", "serving", "pinned", "tokens", "signing_in")
+INJECTED = ("served", "publication", "serving", "pinned", "bounds", "tokens", "signing_in")
 """What every handler may ask for; :func:`create_app` provides it."""
 
 
@@ -57,8 +64,8 @@ def create_app() -> ASGIApp:
     log.configure(settings.environment)
     for warning in settings.auth.warnings:
         logger.warning(warning)
-    serving = Serving(settings.store, counts.REQUIRED)
-    pinned = Pinned(settings.store)
+    serving = Serving(settings.store, counts.REQUIRED, settings.bounds.seconds)
+    pinned = Pinned(settings.store, settings.bounds.seconds)
     tokens = Tokens(settings.auth.key, settings.auth.token_seconds, users)
     bearer = Bearer(tokens, users)
     signing_in = SigningIn(
@@ -81,6 +88,7 @@ def create_app() -> ASGIApp:
         "publication": Provide(publication, sync_to_thread=False),
         "serving": Provide(lambda: serving, sync_to_thread=False),
         "pinned": Provide(lambda: pinned, sync_to_thread=False),
+        "bounds": Provide(lambda: settings.bounds, sync_to_thread=False),
         "tokens": Provide(lambda: tokens, sync_to_thread=False),
         "signing_in": Provide(lambda: signing_in, sync_to_thread=False),
     }
@@ -116,10 +124,7 @@ async def refuse_unacceptable(request: AnyRequest) -> None:
         HTTPException: 406.
     """
     if not request.state.get("acceptable", True):
-        raise HTTPException(
-            "Accept-Encoding refuses every coding there is here: zstd, gzip and identity.",
-            status_code=406,
-        )
+        raise no_coding()
 
 
 async def allow_head(message: Message, _scope: Scope) -> None:

@@ -10,9 +10,12 @@ import msgspec
 from litestar.exceptions import ServiceUnavailableException
 from msgspec import Meta
 
+from api.asking import Asked, Window, read
+from api.dialect.question import Condition, Listed, Order, Question, Term, within
 from api.opened import OpenPublication
 from api.pages import Page
 from api.problems import RETRY
+from publication import Mart
 
 MART = "marketing_conversions"
 """The mart that all of this is read from. Weeks too: a range may cut them."""
@@ -84,6 +87,23 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
             for value in _listed(getattr(self, name))
         ]
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The same as conditions on the mart's columns."""
+        chosen = {
+            "product": self.products,
+            "campaign": self.campaigns,
+            "campaign_type": self.campaign_types,
+            "channel": self.channels,
+        }
+        listed = (Listed(column, values) for column, values in chosen.items() if values)
+        return (*listed, *self.period)
+
+    @property
+    def period(self) -> tuple[Condition, ...]:
+        """Only those on the day."""
+        return within("date", self.start_date, self.end_date)
+
 
 def _listed(value: tuple[str, ...] | date | None) -> tuple[object, ...]:
     if isinstance(value, tuple):
@@ -91,68 +111,12 @@ def _listed(value: tuple[str, ...] | date | None) -> tuple[object, ...]:
     return () if value is None else (value,)
 
 
-IN_PERIOD = "date between coalesce($start_date, date) and coalesce($end_date, date)"
+COLUMNS = {*Measurement.__struct_fields__, "week_start"}
+"""What the mart has to have."""
 
-SELECTED = f"""
-    from {MART}
-    where (len($products) = 0 or list_contains($products, product))
-        and (len($campaigns) = 0 or list_contains($campaigns, campaign))
-        and (len($campaign_types) = 0 or list_contains($campaign_types, campaign_type))
-        and (len($channels) = 0 or list_contains($channels, channel))
-        and {IN_PERIOD}
-"""
+SALES = Term(column="conversions", aggregate="sum")
 
-EXACT = "sum(cast(conversions as decimal(38, 18)))"
-"""A sum that does not depend on the order of rows, as in the models' macro `exact_sum`."""
-
-
-class Query(msgspec.Struct, frozen=True):
-    """Rows in a total order.
-
-    Attributes:
-        rows: SQL of all rows; no column is ever null.
-        order: SQL of their order.
-    """
-
-    rows: str
-    order: str
-
-    @property
-    def paged(self) -> str:
-        """SQL of one page: each row with the number of all rows before its own columns.
-
-        A page without rows is one line of nulls after that number.
-        """
-        return f"""
-            with found as materialized ({self.rows}),
-            page as (from found order by {self.order} limit $page_size offset $offset)
-            select (select count(*) from found), page.*
-            from (select 1) left join page on true
-            order by {self.order}
-        """  # noqa: S608 -- made of what is written in this module; values are bound
-
-
-MEASUREMENTS = Query(
-    f"select product, campaign_type, campaign, channel, date, conversions {SELECTED}",
-    "product, campaign_type, campaign, channel, date",
-)
-
-WEEKS = Query(
-    f"""
-    select channel, isoyear(date) as year, weekofyear(date) as week,
-        cast({EXACT} as double) as sales
-    {SELECTED} group by all
-    """,
-    "year, week, channel",
-)
-
-SHARES = Query(
-    f"""
-    select channel, {EXACT} as sales, (select {EXACT} from {MART} where {IN_PERIOD}) as whole
-    {SELECTED} group by channel
-    """,  # noqa: S608 -- the same
-    "sales desc, channel",
-)
+EXACT_SALES = Term(column="conversions", inner_cast="numeric", aggregate="sum")
 
 
 async def measurements(
@@ -166,7 +130,11 @@ async def measurements(
     Raises:
         ServiceUnavailableException: The publication has no marketing conversions.
     """
-    rows, total = await _read(publication, MEASUREMENTS, filters, page)
+    question = Question(
+        terms=tuple(Term(column=name) for name in Measurement.__struct_fields__),
+        conditions=filters.conditions,
+    )
+    rows, total = await _read(publication, question, page)
     return [Measurement(*row) for row in rows], total
 
 
@@ -181,8 +149,14 @@ async def weekly_sales(
     Raises:
         ServiceUnavailableException: The publication has no marketing conversions.
     """
-    rows, total = await _read(publication, WEEKS, filters, page)
-    return [ChannelWeek(*row) for row in rows], total
+    question = Question(
+        terms=(Term(column="channel"), Term(column="week_start"), SALES),
+        conditions=filters.conditions,
+        order=(Order("week_start"), Order("channel")),
+    )
+    rows, total = await _read(publication, question, page)
+    weeks = [(channel, week.isocalendar(), sales) for channel, week, sales in rows]
+    return [ChannelWeek(name, iso.year, iso.week, sales) for name, iso, sales in weeks], total
 
 
 async def channel_shares(
@@ -196,9 +170,16 @@ async def channel_shares(
     Raises:
         ServiceUnavailableException: The publication has no marketing conversions.
     """
-    rows, total = await _read(publication, SHARES, filters, page)
-    shares = [ChannelShare(channel, percentage(sales, whole)) for channel, sales, whole in rows]
-    return shares, total
+    mart = _mart(publication)
+    by_channel = Question(
+        terms=(Term(column="channel"), EXACT_SALES), conditions=filters.conditions
+    )
+    everything = Question(terms=(EXACT_SALES,), conditions=filters.period)
+    ((whole,),) = await read(publication, mart, everything)
+    rows = await read(publication, mart, by_channel)
+    rows.sort(key=lambda row: (-row[1], row[0]))
+    shown = rows[page.offset : page.offset + page.page_size]
+    return [ChannelShare(channel, percentage(sales, whole)) for channel, sales in shown], len(rows)
 
 
 def percentage(part: Decimal, whole: Decimal) -> str:
@@ -211,18 +192,27 @@ def percentage(part: Decimal, whole: Decimal) -> str:
 
 
 async def _read(
-    publication: OpenPublication, query: Query, filters: Filters, page: Page
+    publication: OpenPublication, question: Question, page: Page
 ) -> tuple[list[tuple[Any, ...]], int]:
-    """Read one page of a query's rows, and count all its rows, in one go."""
-    if not any(mart.name == MART for mart in publication.manifest.marts):
+    """Read one page of the rows of a question, and count all of them."""
+    asked = Asked(publication, _mart(publication), question)
+    with publication.work() as work:
+        rows = await asked.rows(work, Window(page.offset, page.page_size))
+        return rows, await asked.total(work)
+
+
+def _mart(publication: OpenPublication) -> Mart:
+    """The mart that all of this is read from.
+
+    Raises:
+        ServiceUnavailableException: The publication does not have it as it should be.
+    """
+    mart = publication.marts.get(MART)
+    if mart is None or COLUMNS - {column.name for column in mart.columns}:
         # One that was made by an older version.
         raise ServiceUnavailableException(
             detail=f"Publication {publication.manifest.number} has no marketing conversions; "
             "`dbt build` publishes them.",
             headers=RETRY,
         )
-    values = msgspec.structs.asdict(filters) | msgspec.structs.asdict(page)
-    lines = await publication.rows(query.paged, values)
-    # No column of a row is null, so this is the line of a page without rows.
-    rows = [tuple(row) for _, *row in lines if row[0] is not None]
-    return rows, lines[0][0]
+    return mart

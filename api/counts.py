@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import islice
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args
 
 import msgspec
 from litestar.exceptions import ClientException
 from msgspec import UNSET, Meta, UnsetType
 
+from api.asking import read
+from api.dialect.question import Order, Question, Term, within
 from api.opened import OpenPublication
 
 EventDate = Literal[
@@ -61,14 +63,17 @@ class Grain(msgspec.Struct, Generic[Element], frozen=True, kw_only=True):
     """What weeks and months do not have in common.
 
     Attributes:
-        query: Reads the mart: a period's first day, its label and its counts as in
-            ``EVENT_DATES``, oldest first, from ``$start`` to ``$end`` where those are given.
+        mart: The mart's name.
+        start: Its column of a period's first day.
+        period: Its column of a period's label.
         element: What one period looks like in the answer.
         label: The label of the period that begins on a day.
         first_days: The days that periods begin on, from one day to another, both included.
     """
 
-    query: str
+    mart: str
+    start: str
+    period: str
     element: type[Element]
     label: Callable[[date], str]
     first_days: Callable[[date, date], Iterator[date]]
@@ -91,34 +96,26 @@ def _firsts(start: date, end: date) -> Iterator[date]:
 
 
 WEEKS = Grain(
-    query="""
-        select week_start, semaine, date_prise_contact, date_reponse_prospect,
-            date_appel_booke, date_appel_propose, date_relance
-        from lead_event_counts_weekly
-        where week_start between coalesce($start, week_start) and coalesce($end, week_start)
-        order by week_start
-    """,
+    mart="lead_event_counts_weekly",
+    start="week_start",
+    period="semaine",
     element=WeekCounts,
     label=_iso_week,
     first_days=_mondays,
 )
 
 MONTHS = Grain(
-    query="""
-        select month_start, mois, date_prise_contact, date_reponse_prospect,
-            date_appel_booke, date_appel_propose, date_relance
-        from lead_event_counts_monthly
-        where month_start between coalesce($start, month_start) and coalesce($end, month_start)
-        order by month_start
-    """,
+    mart="lead_event_counts_monthly",
+    start="month_start",
+    period="mois",
     element=MonthCounts,
     label=lambda first: f"{first.year:04}-{first.month:02}",
     first_days=_firsts,
 )
 
 REQUIRED = {
-    "lead_event_counts_weekly": {"week_start", "semaine", *EVENT_DATES},
-    "lead_event_counts_monthly": {"month_start", "mois", *EVENT_DATES},
+    grain.mart: {grain.start, grain.period, *EVENT_DATES}
+    for grain in cast("tuple[Grain[Any], ...]", (WEEKS, MONTHS))
 }
 """The marts and columns without which a publication cannot be served."""
 
@@ -147,9 +144,14 @@ async def count(
     Raises:
         ClientException: The dense answer would be too long.
     """
-    values = {"start": selected.start, "end": selected.end}
+    question = Question(
+        terms=tuple(Term(column=name) for name in (grain.start, grain.period, *EVENT_DATES)),
+        conditions=within(grain.start, selected.start, selected.end),
+        order=(Order(grain.start),),
+    )
     found: dict[date, Element] = {}
-    for first_day, label, *counts in await publication.rows(grain.query, values):
+    mart = publication.marts[grain.mart]
+    for first_day, label, *counts in await read(publication, mart, question):
         named = dict(zip(EVENT_DATES, counts, strict=True))
         chosen: dict[str, Any] = {name: named[name] for name in selected.date_cols}
         if any(chosen.values()):

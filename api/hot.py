@@ -53,7 +53,9 @@ class HotPath:
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
     was found to have no coding that the client takes. A guard says in ``permission`` which scopes
-    it asked for, and lets through what this layer asks by itself (``trusted``).
+    it asked for, and lets through what this layer asks by itself (``trusted``). A handler whose
+    answer is too long to be kept says so (``passing``), and learns whether only its head is asked
+    for (``head``): to the framework every request is a GET.
     """
 
     def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer) -> None:
@@ -113,7 +115,7 @@ class HotPath:
         publication: OpenPublication | None,
     ) -> Answer | None:
         """Ask the framework; return what it answers, or None if that is not to be kept and sent."""
-        asked = _with_state(scope, publication=publication)
+        asked = _with_state(scope, publication=publication, head=scope["method"] == "HEAD")
         reply = _Reply(send, asked)
         await self._ask(asked, "GET", receive, reply)
         if reply.start is None:
@@ -124,7 +126,9 @@ class HotPath:
             refused = _with_state(scope, publication=publication, acceptable=False)
             await self._ask(refused, "GET", receive, _Reply(send, refused))
             return None
-        body = await asyncio.to_thread(compress, reply.body, coding)
+        body = reply.body
+        if coding != "identity":
+            body = await asyncio.to_thread(compress, body, coding)
         status, lines = reply.start["status"], list(reply.start["headers"])
         answer = Answer(status, lines, body, coding, asked["state"]["permission"])
         if publication is not None:
@@ -177,13 +181,15 @@ class _Reply:
         headers = dict(start["headers"])
         if start["status"] not in KEPT or b"etag" not in headers:
             return False
+        if self._asked["state"]["passing"]:
+            return False
         guarded = self._asked["state"]["permission"] is not None
         return guarded or headers.get(b"cache-control", b"").startswith(b"public")
 
 
 def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
     """Copy a scope, and say more in its state."""
-    said = {"permission": None, **scope.get("state", {}), **state}
+    said = {"permission": None, "passing": False, "head": False, **scope.get("state", {}), **state}
     return cast("HTTPScope", {**scope, "state": said})
 
 

@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
-from api.answers import PRIVATE, PUBLISHED
+from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
 from api.auth.bearer import require
 from api.conversions import (
     MART,
@@ -153,7 +153,8 @@ async def _answer(  # noqa: PLR0913, PLR0917 -- everything a list depends on
     with source.lease():
         elements, total = await read(source, selected, page)
     question = f"{read.__name__} {msgspec.json.encode((selected, page)).decode()}"
-    response = source.answer(envelope(elements), question, PRIVATE)
+    control = IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
+    response = source.answer(envelope(elements), question, private(control))
     path = request.scope["path"].rstrip("/") + "/"
     number = source.manifest.number
     response.headers["Link"] = page.links(path, selected.pairs, number, total)

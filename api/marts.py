@@ -1,47 +1,50 @@
 """Every mart of the publication: what it is, and its rows in PostgREST's read dialect."""
 
 import re
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 
-import duckdb
 import msgspec
 from litestar import Response, get
 from litestar.datastructures import ResponseHeader
-from litestar.exceptions import HTTPException, ServiceUnavailableException
+from litestar.datastructures.headers import Accept
+from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
 from msgspec import Meta
 
-from api.answers import CACHE_CONTROL, PRIVATE, PUBLISHED
+from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
+from api.asking import Asked, NotThatMany, Window
 from api.auth.bearer import admit
 from api.dialect.parsing import parse
-from api.dialect.question import Refused
-from api.dialect.sql import Statement, compile_question
+from api.formats import ARROW, CSV, FORMATS, JSON, PARQUET, FileFormat, Format
 from api.opened import OpenPublication
 from api.pinned import Pinned, chosen
-from api.problems import RETRY, AnyRequest, MartProblem, documented, shown
+from api.problems import AnyRequest, MartProblem, documented, shown
+from api.settings import Bounds
+from api.streaming import streamed
 from publication import Column, Mart
-from publication.connection import first_line
 from publication.manifest import Test
 
-MOST_ROWS = 10_000
-"""How many rows a JSON answer has at most; it says where it was cut."""
-
-SECONDS = 5.0
-"""How long a query may take."""
-
 SINGULAR = "application/vnd.pgrst.object+json"
-JSON = "application/json"
 
-ANSWERED = {"*/*", "application/*", JSON, "application/vnd.pgrst.array+json"}
+PROVIDED = {
+    JSON.media_type: JSON,
+    "application/vnd.pgrst.array+json": JSON,
+    SINGULAR: JSON,
+    **{one.media_type: one for one in (CSV, ARROW, PARQUET)},
+}
+"""What may be accepted; the first fits whatever is left open."""
 
-RANGE = re.compile(r"(?:items=)?(?P<first>\d{1,18})-(?P<last>\d{0,18})", re.ASCII)
-"""Which rows are asked for, both included."""
+REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
+"""A kind that the client does not take (RFC 9110 §12.4.2)."""
+
+HELD = 1 << 20
+"""Up to how many bytes an answer is made whole and kept; a longer one is sent while it is made."""
 
 COUNTS = re.compile(r"\bcount=(exact|planned|estimated)\b")
 """A preference (RFC 7240); here every count is exact."""
-
-encoder = msgspec.json.Encoder(decimal_format="number")
 
 Row = dict[str, Any]
 
@@ -50,6 +53,9 @@ class MartLinks(msgspec.Struct):
     """Where more is about a mart."""
 
     rows: str
+    csv: str
+    arrow: str
+    parquet: str
     publication: str
 
 
@@ -94,11 +100,22 @@ async def list_marts(publication: OpenPublication) -> Response[list[MartEntry]]:
             rows=mart.rows,
             columns=mart.columns,
             tests=mart.tests,
-            links=MartLinks(f"/api/v1/marts/{mart.name}", f"/api/v1/publications/{number}"),
+            links=_links(mart.name, number),
         )
         for mart in publication.manifest.marts
     ]
     return publication.answer(entries, msgspec.json.encode(entries).decode())
+
+
+def _links(mart: str, number: int) -> MartLinks:
+    rows = f"/api/v1/marts/{mart}"
+    return MartLinks(
+        rows=rows,
+        csv=f"{rows}.csv",
+        arrow=f"{rows}.arrow",
+        parquet=f"{rows}.parquet",
+        publication=f"/api/v1/publications/{number}",
+    )
 
 
 def _parameter(name: str, where: str, description: str, kind: str = "string") -> dict[str, Any]:
@@ -138,7 +155,13 @@ ROWS = (
     ResponseHeader(
         name="Link",
         value="",
-        description=f"The next part (RFC 8288), where an answer was cut after {MOST_ROWS:,} rows.",
+        description="The next part (RFC 8288), where an answer in JSON was cut.",
+        documentation_only=True,
+    ),
+    ResponseHeader(
+        name="Content-Disposition",
+        value="",
+        description="A name for a file, with the number of the publication (RFC 6266).",
         documentation_only=True,
     ),
 )
@@ -161,28 +184,25 @@ class NotOne(HTTPException):
         self.details = f"The result contains {rows} rows"
 
 
-class Window(msgspec.Struct, frozen=True):
-    """Which rows of a list are asked for: `limit` of them, or all, after `offset` others."""
+class Wanted(msgspec.Struct, frozen=True):
+    """How an answer is wanted.
 
-    offset: int
-    limit: int | None
+    Attributes:
+        window: Which rows.
+        format: In which format.
+        single: Whether one row by itself is wanted.
+        counted: Whether the rows are to be counted.
+    """
 
-    def of(self, header: str | None) -> "Window":
-        """Narrow it to what the ``Range`` header asks for.
+    window: Window
+    format: Format
+    single: bool
+    counted: bool
 
-        Raises:
-            Refused: The header is no range of rows.
-        """
-        if header is None:
-            return self
-        found = RANGE.fullmatch(header.strip())
-        if found is None or (found["last"] and int(found["last"]) < int(found["first"])):
-            raise Refused(f"Range: {shown(header)} is no range of rows; write it as 0-9 or 10-.")
-        first = max(self.offset, int(found["first"]))
-        ends = [int(found["last"]) + 1] if found["last"] else []
-        if self.limit is not None:
-            ends.append(self.offset + self.limit)
-        return Window(first, max(min(ends) - first, 0) if ends else None)
+    @property
+    def media_type(self) -> str:
+        """What ``Content-Type`` says."""
+        return SINGULAR if self.single else self.format.media_type
 
 
 @get(
@@ -204,7 +224,7 @@ class Window(msgspec.Struct, frozen=True):
     },
 )
 async def read_mart(
-    request: AnyRequest, mart: str, publication: OpenPublication, pinned: Pinned
+    request: AnyRequest, mart: str, publication: OpenPublication, pinned: Pinned, bounds: Bounds
 ) -> Response[list[Row]]:
     """Read rows in PostgREST's dialect.
 
@@ -215,156 +235,169 @@ async def read_mart(
     equal rows.
     """
     source = await chosen(request, publication, pinned)
-    found = _mart(source, mart)
-    _admit(request, publication, found)
-    single = _accepted(request)
+    found, suffix = named(source, mart)
+    may_read(request, publication, found)
     question = parse(
         (name, value) for name, value in request.query_params.multi_items() if name != "publication"
     )
-    asked = Window(question.offset, question.limit).of(request.headers.get("range"))
-    counted = COUNTS.search(request.headers.get("prefer", "")) is not None
-    statement = compile_question(found, question)
-    with source.lease():
-        values = await _values(source, statement)
-        rows = await _rows(source, statement, values, asked)
-        total = await _total(source, statement, values) if counted else None
-    cut = len(rows) > MOST_ROWS
-    rows = rows[:MOST_ROWS]
-    if total is not None and asked.offset and asked.offset >= total:
-        raise HTTPException(
-            f"There are {total} rows, and {asked.offset} of them were to be passed over.",
-            status_code=416,
-            headers={"Content-Range": f"*/{total}"},
-        )
-    named = [dict(zip(statement.names, row, strict=True)) for row in rows]
-    if single and len(named) != 1:
-        raise NotOne(len(named))
-    body = encoder.encode(named[0] if single else named)
-    canonical = msgspec.json.encode((mart, question, asked, counted, single)).decode()
-    control = CACHE_CONTROL if found.scope == "open" else PRIVATE
-    response = source.answer(body, canonical, control)
-    response.media_type = SINGULAR if single else JSON
-    partial = cut or (total is not None and len(rows) < total)
-    response.status_code = 206 if partial else 200
-    last = f"{asked.offset}-{asked.offset + len(rows) - 1}" if rows else "*"
-    response.headers["Content-Range"] = f"{last}/{'*' if total is None else total}"
+    wanted = _wanted(request, suffix, Window(question.offset, question.limit))
+    asked = Asked(source, found, question)
+    said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
+    canonical = msgspec.json.encode(said).decode()
+    control = IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
+    response = source.answer(
+        b"",
+        canonical,
+        control if found.scope == "open" else private(control),
+        wanted.media_type,
+    )
     response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
-    if counted:
+    if wanted.counted:
         response.headers["Preference-Applied"] = "count=exact"
+    if isinstance(wanted.format, FileFormat):
+        answer = await _file(request, asked, wanted, response)
+    else:
+        answer = await _json(request, asked, wanted, bounds.rows, response)
+    way = "attachment" if isinstance(wanted.format, FileFormat) else "inline"
+    name = f"{found.name}-{source.manifest.number:06}.{wanted.format.suffix}"
+    answer.headers["Content-Disposition"] = f'{way}; filename="{name}"'
+    return cast("Response[list[Row]]", answer)
+
+
+async def _json(
+    request: AnyRequest, asked: Asked, wanted: Wanted, most: int, response: Response[bytes]
+) -> Response[bytes]:
+    """Complete an answer with rows as JSON; it says where it was cut."""
+    window = wanted.window
+    limit = most + 1 if window.limit is None else min(window.limit, most + 1)
+    with asked.source.work() as work:
+        objects = await asked.objects(work, Window(window.offset, limit))
+        total = await asked.total(work) if wanted.counted else None
+    cut = len(objects) > most
+    del objects[most:]
+    _set_range(response, window, len(objects), total, cut=cut)
+    if wanted.single and len(objects) != 1:
+        raise NotOne(len(objects))
+    response.content = (objects[0] if wanted.single else f"[{','.join(objects)}]").encode()
     if cut:
-        response.headers["Link"] = _next(request, source, asked)
-    return cast("Response[list[Row]]", response)
+        response.headers["Link"] = _next(request, asked.source, window, most)
+    return response
 
 
-def _mart(publication: OpenPublication, name: str) -> Mart:
-    marts = {mart.name: mart for mart in publication.manifest.marts}
-    if name not in marts:
+async def _file(
+    request: AnyRequest, asked: Asked, wanted: Wanted, response: Response[bytes]
+) -> Response[bytes] | Stream:
+    """Complete an answer in another format: whole if it is short, else to be sent in parts."""
+    window = wanted.window
+    with asked.source.work() as work:
+        total = await asked.total(work)
+    rows = max(total - window.offset, 0)
+    rows = rows if window.limit is None else min(rows, window.limit)
+    _set_range(response, window, rows, total if wanted.counted else None)
+    parts = asked.pieces(cast("FileFormat", wanted.format), window)
+    held: list[bytes] = []
+    async for part in parts:
+        held.append(part)
+        if sum(map(len, held)) > HELD:
+            return streamed(request, response, _joined(held, parts))
+    response.content = b"".join(held)
+    return response
+
+
+async def _joined(held: list[bytes], parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for part in held:
+        yield part
+    async for part in parts:
+        yield part
+
+
+def _set_range(
+    response: Response[bytes], window: Window, rows: int, total: int | None, *, cut: bool = False
+) -> None:
+    """Say which rows an answer has, and by its status whether there are others.
+
+    Raises:
+        NotThatMany: There are none so far behind.
+    """
+    if total is not None and window.offset and window.offset >= total:
+        raise NotThatMany(total, window.offset)
+    last = f"{window.offset}-{window.offset + rows - 1}" if rows else "*"
+    response.headers["Content-Range"] = f"{last}/{'*' if total is None else total}"
+    response.status_code = 206 if cut or (total is not None and rows < total) else 200
+
+
+def named(publication: OpenPublication, name: str) -> tuple[Mart, str | None]:
+    """Find a mart by its name, which a format may follow: `lead_event_counts_weekly.csv`.
+
+    Returns:
+        The mart, and the format's suffix if there is one.
+
+    Raises:
+        HTTPException: 404: there is no such mart, or no such format.
+    """
+    marts = publication.marts
+    plain, _, suffix = name.partition(".")
+    if plain not in marts:
         raise HTTPException(
-            f"There is no mart {shown(name)} in publication {publication.manifest.number}; "
+            f"There is no mart {shown(plain)} in publication {publication.manifest.number}; "
             f"there are {', '.join(marts)}.",
             status_code=404,
         )
-    return marts[name]
+    if plain != name and suffix not in FORMATS:
+        raise HTTPException(
+            f"There is no format {shown(suffix)}; there are {', '.join(FORMATS)}.", status_code=404
+        )
+    return marts[plain], suffix or None
 
 
-def _admit(request: AnyRequest, served: OpenPublication, asked: Mart) -> None:
-    """See that the request may read a mart: as it is now and, if it is an older one, as it was."""
-    now = [mart for mart in served.manifest.marts if mart.name == asked.name]
-    scopes = {mart.scope for mart in (*now, asked)}
+def may_read(request: AnyRequest, served: OpenPublication, asked: Mart) -> None:
+    """Let a request read a mart if it may: as the mart is now and, if it is older, as it was.
+
+    Raises:
+        NotAuthorizedException: It needs a token.
+        PermissionDeniedException: The token lacks a scope.
+    """
+    scopes = {asked.scope, served.marts.get(asked.name, asked).scope}
     if scopes != {"open"}:
         admit(request, frozenset(scope for scope in scopes if scope and scope != "open"))
 
 
-def _accepted(request: AnyRequest) -> bool:
-    """Tell whether one row by itself is to be answered.
+def _wanted(request: AnyRequest, suffix: str | None, window: Window) -> Wanted:
+    """Read how the answer is wanted: by the suffix of its name, or else by what is accepted.
 
     Raises:
-        HTTPException: 406: what the client takes is not to be had.
+        HTTPException: 406: it is not to be had so.
     """
     profile = request.headers.get("accept-profile", "public")
     if profile != "public":
         raise HTTPException(
             f"There is no schema {shown(profile)}; there is public.", status_code=406
         )
-    accepted = [
-        part.partition(";")[0].strip().lower()
-        for part in request.headers.get("accept", "*/*").split(",")
-    ]
-    for kind in accepted:
-        if kind == SINGULAR:
-            return True
-        if kind in ANSWERED:
-            return False
-    raise HTTPException(
-        f"Accept: {shown(', '.join(accepted))} is not to be had; there are {JSON} and {SINGULAR}.",
-        status_code=406,
-    )
+    window = window.of(request.headers.get("range"))
+    counted = COUNTS.search(request.headers.get("prefer", "")) is not None
+    if suffix is not None:
+        return Wanted(window, FORMATS[suffix], single=False, counted=counted)
+    header = ", ".join(request.headers.getall("accept", ["*/*"]))
+    taken = [kind.strip() for kind in header.split(",") if not REFUSED.search(kind)]
+    best = Accept(", ".join(taken)).best_match(list(PROVIDED)) if any(taken) else None
+    if best is None or "nulls=stripped" in header:
+        raise HTTPException(
+            f"Accept: {shown(header)} is not to be had; there are {', '.join(PROVIDED)}.",
+            status_code=406,
+        )
+    return Wanted(window, PROVIDED[best], single=best == SINGULAR, counted=counted)
 
 
-async def _values(publication: OpenPublication, statement: Statement) -> dict[str, object]:
-    """Read the query's values as their columns' types.
-
-    Raises:
-        Refused: One of them is not of its column's type.
-    """
-    texts = {f"v{n}": parameter.text for n, parameter in enumerate(statement.parameters)}
-    if not texts:
-        return {}
-    # The types are those of the contract; the texts are bound.
-    casts = [f"try_cast($v{n} as {given.type})" for n, given in enumerate(statement.parameters)]
-    (found,) = await publication.rows("select " + ", ".join(casts), texts, SECONDS)
-    for value, given in zip(found, statement.parameters, strict=True):
-        if value is None:
-            raise Refused(
-                f"{given.column} is {given.type}, and '{shown(given.text)}' is none.", "22P02"
-            )
-    return dict(zip(texts, found, strict=True))
-
-
-async def _rows(
-    publication: OpenPublication, statement: Statement, values: dict[str, object], asked: Window
-) -> list[tuple[Any, ...]]:
-    most = MOST_ROWS + 1 if asked.limit is None else min(asked.limit, MOST_ROWS + 1)
-    window = {"limit": most, "offset": asked.offset}
-    return await _run(publication, f"{statement.rows} limit $limit offset $offset", values | window)
-
-
-async def _total(
-    publication: OpenPublication, statement: Statement, values: dict[str, object]
-) -> int:
-    ((total,),) = await _run(publication, statement.count, values)
-    return int(total)
-
-
-async def _run(
-    publication: OpenPublication, query: str, values: dict[str, object]
-) -> list[tuple[Any, ...]]:
-    """Run a query, within its time.
-
-    Raises:
-        Refused: A cast does not succeed.
-        ServiceUnavailableException: It takes too long.
-    """
-    try:
-        return await publication.rows(query, values, SECONDS)
-    except duckdb.InterruptException as error:
-        raise ServiceUnavailableException(
-            detail=f"The query took more than {SECONDS:g} seconds; ask for less.", headers=RETRY
-        ) from error
-    except duckdb.DataError as error:
-        raise Refused(f"A value cannot be cast: {shown(first_line(error))}", "22P02") from error
-
-
-def _next(request: AnyRequest, source: OpenPublication, asked: Window) -> str:
+def _next(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
     """Link to the rows after those that one answer holds."""
     kept = [
         (name, value)
         for name, value in request.query_params.multi_items()
         if name not in {"offset", "limit", "publication"}
     ]
-    limit = [] if asked.limit is None else [("limit", str(asked.limit - MOST_ROWS))]
+    limit = [] if window.limit is None else [("limit", str(window.limit - most))]
     number = ("publication", str(source.manifest.number))
-    query = urlencode([*kept, *limit, ("offset", str(asked.offset + MOST_ROWS)), number])
+    query = urlencode([*kept, *limit, ("offset", str(window.offset + most)), number])
     return f'<{request.scope["path"]}?{query}>; rel="next"'
 
 

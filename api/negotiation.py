@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
-from typing import Literal
+import zlib
+from typing import Any, Literal
 
 import zstandard
 
@@ -68,6 +69,31 @@ def compress(body: bytes, coding: Coding) -> bytes:
     if coding == "gzip":
         return gzip.compress(body, compresslevel=6, mtime=0)
     return body
+
+
+class Compressor:
+    """Encodes a body piece by piece."""
+
+    def __init__(self, coding: Literal["zstd", "gzip"]) -> None:
+        """Begin.
+
+        Args:
+            coding: The coding.
+        """
+        self._object: Any
+        if coding == "zstd":
+            self._object = zstandard.ZstdCompressor(level=3).compressobj()
+        else:
+            # 16 more than the largest window: with gzip's own frame, which then has no time stamp.
+            self._object = zlib.compressobj(6, wbits=16 + zlib.MAX_WBITS)
+
+    def compress(self, piece: bytes) -> bytes:
+        """Encode a piece; what comes out may belong to earlier ones. Blocks."""
+        return bytes(self._object.compress(piece))
+
+    def flush(self) -> bytes:
+        """What comes behind the last piece."""
+        return bytes(self._object.flush())
 
 
 def is_current(if_none_match: bytes, etag: bytes) -> bool:

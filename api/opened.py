@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import format_datetime
@@ -12,6 +13,7 @@ import duckdb
 
 from api import __version__
 from api.answers import CACHE_CONTROL, Answers, etag, reusable
+from api.work import SECONDS, THREADS, Work
 from publication import PublicationBroken, connect
 from publication.inspection import sha256
 
@@ -33,19 +35,27 @@ class OpenPublication:
     Attributes:
         manifest: What it says of itself.
         answers: What was answered from it.
+        marts: Its marts by name.
     """
 
-    def __init__(self, manifest: Manifest, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, manifest: Manifest, connection: duckdb.DuckDBPyConnection, seconds: float = SECONDS
+    ) -> None:
         """Take over what :func:`open_publication` opened.
 
         Args:
             manifest: Its manifest.
             connection: To its file, read-only. Closing it is this object's business from now on.
+            seconds: How long what one request asks of it may take.
         """
         self.manifest = manifest
         self.answers = Answers()
+        self.marts = {mart.name: mart for mart in manifest.marts}
         self._provenance = _provenance(manifest)
         self._connection = connection
+        self._seconds = seconds
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="query")
+        self._slots = asyncio.Semaphore(THREADS)
         self._leases = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -65,54 +75,42 @@ class OpenPublication:
     async def close(self) -> None:
         """Close the file as soon as the last lease has ended. Nobody takes a new one now."""
         await self._idle.wait()
+        self._threads.shutdown()  # no thread works: whoever has work has a lease
         await asyncio.to_thread(self._connection.close)
 
-    async def rows(
-        self, query: str, values: Mapping[str, object], seconds: float | None = None
-    ) -> list[tuple[Any, ...]]:
-        """Run a query in a worker thread, on a cursor of its own.
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """Lease it, for queries on a cursor of their own that together have a time."""
+        with self.lease(), self._connection.cursor() as cursor:
+            yield Work(cursor, self._threads, self._slots, self._seconds)
 
-        Args:
-            query: SQL, with ``$name`` for every value.
-            values: The values by name; they are bound, never written into the text.
-            seconds: How long it may take, if that is bounded.
-
-        Raises:
-            duckdb.Error: The query cannot be run, or takes too long (``InterruptException``).
-        """
-        with self._connection.cursor() as cursor:
-            interrupting = None
-            if seconds is not None:
-                loop = asyncio.get_running_loop()
-                interrupting = loop.call_later(seconds, cursor.interrupt)
-            try:
-                return await asyncio.to_thread(_all, cursor, query, values)
-            finally:
-                if interrupting:
-                    interrupting.cancel()
+    async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run one query; see :meth:`api.work.Work.rows`."""
+        with self.work() as work:
+            return await work.rows(query, values)
 
     def answer(
-        self, content: Content, canonical: str, cache_control: str = CACHE_CONTROL
+        self,
+        content: Content,
+        canonical: str,
+        cache_control: str = CACHE_CONTROL,
+        media_type: str = "application/json",
     ) -> Response[Content]:
         """Make the response to a question about this publication's content.
 
         Args:
-            content: What JSON is made of.
+            content: What JSON is made of, or bytes.
             canonical: The question, written the same way whichever way it was asked.
             cache_control: Who may keep the response.
+            media_type: The format.
         """
         return reusable(
             content,
-            etag(self.manifest.digest, __version__, canonical, "application/json"),
+            etag(self.manifest.digest, __version__, canonical, media_type),
+            media_type=media_type,
             cache_control=cache_control,
             headers=self._provenance,
         )
-
-
-def _all(
-    cursor: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, object]
-) -> list[tuple[Any, ...]]:
-    return cursor.execute(query, dict(values)).fetchall()
 
 
 def _provenance(manifest: Manifest) -> dict[str, str]:

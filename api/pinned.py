@@ -12,6 +12,7 @@ from litestar.exceptions import ClientException
 
 from api.opened import OpenPublication, open_file
 from api.problems import AnyRequest, given_once, shown, status_of_invalid
+from api.work import SECONDS
 from publication import PublicationError
 
 if TYPE_CHECKING:
@@ -30,13 +31,15 @@ OPEN = 4
 class Pinned:
     """Publications that are opened when a request names them, and the latest few kept open."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, seconds: float = SECONDS) -> None:
         """Open nothing yet.
 
         Args:
             store: Where the publications are.
+            seconds: How long what one request asks of a publication may take.
         """
         self._store = store
+        self._seconds = seconds
         self._open: OrderedDict[int, OpenPublication] = OrderedDict()
         self._opening = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -66,7 +69,7 @@ class Pinned:
         async with self._opening:
             if number not in self._open:
                 connection = await asyncio.to_thread(open_file, self._store, manifest)
-                self._open[number] = OpenPublication(manifest, connection)
+                self._open[number] = OpenPublication(manifest, connection, self._seconds)
                 while len(self._open) > OPEN:
                     self._let_go(next(iter(self._open)))
             self._open.move_to_end(number)
@@ -86,14 +89,25 @@ async def chosen(request: AnyRequest, served: OpenPublication, pinned: Pinned) -
         ClientException: It names none as it should.
         PublicationError: The one it names is gone, was never there, or is damaged.
     """
-    given_once(request, "publication")
-    text = request.query_params.get("publication")
-    if text is None:
+    number = numbered(request, "publication")
+    if number is None or number == served.manifest.number:
         return served
+    return await pinned.get(number)
+
+
+def numbered(request: AnyRequest, name: str) -> int | None:
+    """Read the number of a publication from the query, if it is there.
+
+    Raises:
+        ClientException: It is not one whole number.
+    """
+    given_once(request, name)
+    text = request.query_params.get(name)
+    if text is None:
+        return None
     if not NUMBER.fullmatch(text):
         raise ClientException(
-            f"publication={shown(text)} is not a whole number, 1 or more.",
+            f"{name}={shown(text)} is not a whole number, 1 or more.",
             status_code=status_of_invalid(request),
         )
-    number = int(text)
-    return served if number == served.manifest.number else await pinned.get(number)
+    return int(text)

@@ -129,6 +129,14 @@ def no_publication(refusal: str | None) -> ServiceUnavailableException:
     return ServiceUnavailableException(detail=detail, headers=RETRY)
 
 
+def no_coding() -> HTTPException:
+    """Make the error for a client that takes an answer in no coding that there is."""
+    return HTTPException(
+        "Accept-Encoding refuses every coding there is here: zstd, gzip and identity.",
+        status_code=406,
+    )
+
+
 def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: set[str]) -> None:
     """Refuse a query that says something the route does not know, or says one thing twice.
 

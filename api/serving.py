@@ -11,6 +11,7 @@ from loguru import logger
 
 from api.opened import OpenPublication, open_publication
 from api.sight import Sight, look
+from api.work import SECONDS
 from publication import PublicationError
 
 if TYPE_CHECKING:
@@ -54,15 +55,19 @@ class Serving:
         warm: Called with a new publication before it is swapped in.
     """
 
-    def __init__(self, store: Store, required: Mapping[str, set[str]]) -> None:
+    def __init__(
+        self, store: Store, required: Mapping[str, set[str]], seconds: float = SECONDS
+    ) -> None:
         """Serve nothing yet.
 
         Args:
             store: Where the publications are.
             required: The marts, each with the columns, without which none can be served.
+            seconds: How long what one request asks of a publication may take.
         """
         self.store = store
         self._required = required
+        self._seconds = seconds
         self.publication: OpenPublication | None = None
         self.refusal: Refusal | None = None
         self.warm: Callable[[OpenPublication], Awaitable[None]] | None = None
@@ -140,7 +145,7 @@ class Serving:
             if await asyncio.to_thread(look, self.store) == sight:
                 raise
             return  # a newer one came, and this one may be gone: the next look sees it
-        new = OpenPublication(*opened)
+        new = OpenPublication(*opened, self._seconds)
         try:
             if self.warm:
                 await self.warm(new)

@@ -10,6 +10,7 @@ import msgspec
 
 from api.auth.settings import AuthSettings
 from api.errors import SettingsError
+from api.variables import whole_number
 from publication import PublicationError, Store
 
 __all__ = ["Environment", "Settings", "SettingsError"]
@@ -18,6 +19,31 @@ Environment = Literal["development", "production"]
 
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
 """Scheme, host and perhaps a port, as browsers send it (RFC 6454 §6.2)."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request may ask for at most.
+
+    Attributes:
+        rows: ``LEADMARTS_JSON_ROWS``: how many rows a JSON answer has; it says where it was cut.
+            The other formats have no such limit.
+        seconds: ``LEADMARTS_QUERY_SECONDS``: how long DuckDB may work for it.
+    """
+
+    rows: int = 10_000
+    seconds: int = 5
+
+    @classmethod
+    def from_environment(cls) -> Bounds:
+        """Read them.
+
+        Raises:
+            SettingsError: One of them is no whole number.
+        """
+        return cls(
+            rows=whole_number("LEADMARTS_JSON_ROWS", 10_000, 1_000_000),
+            seconds=whole_number("LEADMARTS_QUERY_SECONDS", 5, 3600),
+        )
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +55,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             read the API. ``*`` is any; that is the default in development only.
         store: The publications, as ``LEADMARTS_PUBLICATIONS`` and its like say.
         auth: Users and tokens.
+        bounds: What one request may ask for at most.
     """
 
     environment: Environment
     cors_origins: tuple[str, ...]
     store: Store
     auth: AuthSettings
+    bounds: Bounds
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -50,7 +78,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except PublicationError as error:
             raise SettingsError(str(error)) from error
         auth = AuthSettings.from_environment(environment)
-        return cls(environment=environment, cors_origins=origins, store=store, auth=auth)
+        return cls(
+            environment=environment,
+            cors_origins=origins,
+            store=store,
+            auth=auth,
+            bounds=Bounds.from_environment(),
+        )
 
 
 def _environment(name: str) -> Environment:

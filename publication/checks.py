@@ -177,10 +177,12 @@ def check_grain(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
 
 
 def counted(connection: duckdb.DuckDBPyConnection, draft: MartDraft) -> Mart:
-    """Complete a mart with its number of rows, and its types as DuckDB spells them."""
+    """Complete a mart with its rows' number and order, and its types as DuckDB spells them."""
     try:
-        (rows,) = connection.execute(
-            f"select count(*) from {identifier('main', draft.name)}"  # noqa: S608 quoted
+        rows, is_sorted = connection.execute(
+            "select count(*), coalesce(bool_and(place = rank), true) from ("  # noqa: S608 quoted
+            f"select rowid as place, row_number() over (order by {listed(draft.grain)}) - 1 as rank"
+            f" from {identifier('main', draft.name)})"
         ).fetchall()[0]
     except duckdb.Error as error:
         raise DraftRejected(
@@ -191,4 +193,4 @@ def counted(connection: duckdb.DuckDBPyConnection, draft: MartDraft) -> Mart:
         for column in draft.columns
     )
     known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}
-    return Mart(**{**known, "columns": columns}, rows=rows)
+    return Mart(**{**known, "columns": columns}, rows=rows, sorted=is_sorted)

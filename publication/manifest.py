@@ -50,9 +50,15 @@ class MartDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mart(MartDraft, frozen=True, kw_only=True):
-    """One mart: a table of the publication's ``main`` schema."""
+    """One mart: a table of the publication's ``main`` schema.
+
+    Attributes:
+        sorted: Whether its rows lie in the file in the order of the grain, so that reading them
+            in that order needs no sorting.
+    """
 
     rows: int
+    sorted: bool = False
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from api.auth import keys
 from api.auth.passwords import HASHER, fits
 from api.auth.users import User, Users, UsersBroken
 from api.errors import SettingsError
+from api.variables import whole_number
 
 if TYPE_CHECKING:
     from api.settings import Environment
@@ -68,9 +69,9 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
             key_is_ephemeral=key is None,
             users=path,
             demo=not production,
-            token_seconds=_whole_number("LEADMARTS_TOKEN_SECONDS", 3600, LONGEST_TOKEN),
-            rate_client=_whole_number("LEADMARTS_TOKEN_RATE_CLIENT", 60, 1_000_000),
-            rate_user=_whole_number("LEADMARTS_TOKEN_RATE_USER", 20, 1_000_000),
+            token_seconds=whole_number("LEADMARTS_TOKEN_SECONDS", 3600, LONGEST_TOKEN),
+            rate_client=whole_number("LEADMARTS_TOKEN_RATE_CLIENT", 60, 1_000_000),
+            rate_user=whole_number("LEADMARTS_TOKEN_RATE_USER", 20, 1_000_000),
         )
 
     def open_users(self) -> Users:
@@ -133,12 +134,3 @@ def _demo_user() -> User:
     # The same in every worker, so that each takes the others' tokens. Everyone knows the password.
     hashed = HASHER.hash(DEMO_PASSWORD, salt=DEMO_NAME.encode())
     return User(name=DEMO_NAME, password_hash=hashed, scopes=("marketing:read",))
-
-
-def _whole_number(variable: str, default: int, most: int) -> int:
-    text = os.environ.get(variable) or str(default)
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
-        raise SettingsError(
-            f'{variable} is "{text[:40]}"; set it to a whole number from 1 to {most:,}.'
-        )
-    return int(text)

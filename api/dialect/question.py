@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from litestar.exceptions import ClientException
+
+if TYPE_CHECKING:
+    from datetime import date
 
 Comparison = Literal["eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike"]
 Truth = Literal["null", "not_null", "true", "false", "unknown"]
@@ -111,3 +114,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
+
+
+def within(column: str, first: date | None, last: date | None) -> tuple[Condition, ...]:
+    """The conditions that a day lies in a period.
+
+    Args:
+        column: The day's.
+        first: The first day of the period, if it has one.
+        last: The last one (inclusive), if it has one.
+    """
+    bounds: tuple[tuple[Comparison, date | None], ...] = (("gte", first), ("lte", last))
+    return tuple(Compared(column, way, str(day)) for way, day in bounds if day is not None)

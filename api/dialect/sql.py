@@ -8,9 +8,11 @@ import msgspec
 
 from api.dialect.question import Compared, Is, Listed, Order, Question, Refused, Term, Tree
 from api.problems import shown
+from publication.sql import identifier as quoted
+from publication.sql import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from api.dialect.question import Condition
     from publication import Column, Mart
@@ -25,6 +27,7 @@ CASTS = {
     **dict.fromkeys(("real", "float4"), "FLOAT"),
     **dict.fromkeys(("double precision", "float8"), "DOUBLE"),
     **dict.fromkeys(("boolean", "bool"), "BOOLEAN"),
+    **dict.fromkeys(("numeric", "decimal"), "DECIMAL(38,18)"),
     "date": "DATE",
     "timestamp": "TIMESTAMP",
 }
@@ -55,20 +58,58 @@ class Parameter(msgspec.Struct, frozen=True):
     text: str
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """SQL, and what is bound to it.
+class Selected(msgspec.Struct, frozen=True):
+    """One column of the answer.
 
     Attributes:
-        rows: All rows in their order, without a limit.
-        count: How many they are.
-        names: The columns of the answer.
+        name: What it is called.
+        sql: The expression.
+        type: Its type, as DuckDB calls it.
+    """
+
+    name: str
+    sql: str
+    type: str
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """SQL in parts, and what is bound to it.
+
+    Attributes:
+        columns: What is selected.
+        source: From where, under which conditions, and how it is grouped.
+        order: By what it is ordered; empty where the rows come in that order by themselves.
         parameters: The values that are ``$v0``, ``$v1``, ...
     """
 
-    rows: str
-    count: str
-    names: tuple[str, ...]
+    columns: tuple[Selected, ...]
+    source: str
+    order: str
     parameters: tuple[Parameter, ...]
+
+    def rows(self, expression: Callable[[Selected], str] = lambda column: column.sql) -> str:
+        """SQL of all rows in their order, without a limit.
+
+        Args:
+            expression: How a column is written; as it is, if nothing is said.
+        """
+        listed = ", ".join(f"{expression(one)} as {quoted(one.name)}" for one in self.columns)
+        return f"select {listed} {self.source} {self.order}"
+
+    def objects(self, expression: Callable[[Selected], str]) -> str:
+        """SQL of the same rows, each as one JSON object.
+
+        Args:
+            expression: How a column is written as JSON.
+        """
+        pairs = ", ".join(f"{literal(one.name)}, {expression(one)}" for one in self.columns)
+        return f"select json_object({pairs}) {self.source} {self.order}"
+
+    @property
+    def count(self) -> str:
+        """SQL of how many rows there are."""
+        unordered = msgspec.structs.replace(self, order="")
+        return f"select count(*) from ({unordered.rows()})"  # noqa: S608 -- of the contract
 
 
 def compile_question(mart: Mart, question: Question) -> Statement:
@@ -92,27 +133,28 @@ class _Writer:
 
     def statement(self, question: Question) -> Statement:
         terms = self._expanded(question.terms)
-        names = tuple(term.name for term in terms)
+        names = [term.name for term in terms]
         for name in names:
             if names.count(name) > 1:
                 raise Refused(
                     f"select gives {shown(name)} twice; call one of them otherwise, "
                     f"as in other:{shown(name)}."
                 )
-        selected = ", ".join(f"{self._term(term)} as {_quoted(term.name)}" for term in terms)
-        mart = _quoted(self._mart.name)
-        sql = f"select {selected} from main.{mart} as mart"  # noqa: S608 -- of the contract
+        columns = tuple(Selected(term.name, *self._term(term)) for term in terms)
+        source = f"from main.{quoted(self._mart.name)} as mart"
         if question.conditions:
-            sql += " where " + " and ".join(map(self._condition, question.conditions))
+            source += " where " + " and ".join(map(self._condition, question.conditions))
         grouped = [term for term in terms if term.aggregate is None]
         aggregated = len(grouped) < len(terms)
         if aggregated and grouped:
-            sql += " group by " + ", ".join(map(self._term, grouped))
-        count = f"select count(*) from ({sql})"  # noqa: S608 -- the same
+            source += " group by " + ", ".join(self._term(term)[0] for term in grouped)
         by = self._order(question.order, grouped if aggregated else None)
-        if by:
-            sql += " order by " + ", ".join(by)
-        return Statement(rows=sql, count=count, names=names, parameters=tuple(self._parameters))
+        return Statement(
+            columns=columns,
+            source=source,
+            order="order by " + ", ".join(by) if by else "",
+            parameters=tuple(self._parameters),
+        )
 
     def _expanded(self, terms: Iterable[Term]) -> list[Term]:
         every = [Term(column=name) for name in self._columns]
@@ -129,7 +171,8 @@ class _Writer:
                 "42703",
             ) from None
 
-    def _term(self, term: Term) -> str:
+    def _term(self, term: Term) -> tuple[str, str]:
+        """SQL of an element of the selection, and its type."""
         sql, kind = "*", "BIGINT"
         if term.column is not None:
             column = self._column(term.column)
@@ -141,14 +184,24 @@ class _Writer:
             raise Refused(
                 f"{term.aggregate}() needs numbers, and {term.column} is {kind}.", "42883"
             )
-        if term.aggregate in {"sum", "avg"} and kind in FLOATING:
-            whole = f"cast(sum({EXACT.format(sql)}) as double)"
-            sql = whole if term.aggregate == "sum" else f"{whole} / count({sql})"
-        elif term.aggregate == "sum" and kind in NUMBERS:
-            sql = f"cast(sum({sql}) as decimal(38, 0))"  # JSON has no largest number
-        elif term.aggregate:
-            sql = f"{term.aggregate}({sql})"
-        return f"cast({sql} as {_type(term.cast)})" if term.cast else sql
+        match term.aggregate:
+            case "sum" | "avg" if kind in FLOATING:
+                whole = f"cast(sum({EXACT.format(sql)}) as double)"
+                sql = whole if term.aggregate == "sum" else f"{whole} / count({sql})"
+                kind = "DOUBLE"
+            case "sum" if kind in NUMBERS:  # whole numbers, whose sum may be larger than they
+                sql, kind = f"cast(sum({sql}) as decimal(38, 0))", "DECIMAL(38,0)"
+            case "sum":
+                sql, kind = f"sum({sql})", "DECIMAL(38,18)"
+            case "avg" | "count":
+                sql = f"{term.aggregate}({sql})"
+                kind = "DOUBLE" if term.aggregate == "avg" else "BIGINT"
+            case "min" | "max":
+                sql = f"{term.aggregate}({sql})"
+        if term.cast:
+            kind = _type(term.cast)
+            sql = f"cast({sql} as {kind})"
+        return sql, kind
 
     def _condition(self, condition: Condition) -> str:
         match condition:
@@ -205,7 +258,7 @@ class _Writer:
             sorted_by = {name: _of(column) for name, column in self._columns.items()}
             rest = list(self._mart.grain)
         else:
-            sorted_by = {str(term.column): self._term(term) for term in grouped}
+            sorted_by = {str(term.column): self._term(term)[0] for term in grouped}
             rest = list(sorted_by)
         by = []
         for order in asked:
@@ -218,13 +271,21 @@ class _Writer:
             first = order.descending if order.nulls_first is None else order.nulls_first
             way = "desc" if order.descending else "asc"
             by.append(f"{sorted_by[order.column]} {way} nulls {'first' if first else 'last'}")
-        ordered = {order.column for order in asked}
+        ordered = [order.column for order in asked]
+        if grouped is None and self._mart.sorted and _is_start(asked, self._mart.grain):
+            return []  # the file has its rows in this order already
         return by + [f"{sorted_by[name]} asc nulls last" for name in rest if name not in ordered]
+
+
+def _is_start(asked: tuple[Order, ...], grain: tuple[str, ...]) -> bool:
+    """Tell whether an order is that of the grain, as far as it goes. A grain is never null."""
+    upwards = not any(order.descending for order in asked)
+    return upwards and tuple(order.column for order in asked) == grain[: len(asked)]
 
 
 def _of(column: Column) -> str:
     """A column of the mart, even where the answer calls something else so."""
-    return f"mart.{_quoted(column.name)}"
+    return f"mart.{quoted(column.name)}"
 
 
 def _type(name: str) -> str:
@@ -234,8 +295,3 @@ def _type(name: str) -> str:
         raise Refused(
             f"There is no type {shown(name)} to cast to; there are {', '.join(CASTS)}.", "42704"
         ) from None
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'

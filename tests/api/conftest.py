@@ -26,7 +26,7 @@ from tests.api import contract
 from tests.api.factories import ConversionFactory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tests.api.factories import Conversion
@@ -99,6 +99,7 @@ CONVERSIONS = {
     "campaign": "VARCHAR",
     "channel": "VARCHAR",
     "date": "DATE",
+    "week_start": "DATE",
     "conversions": "DOUBLE",
 }
 
@@ -110,8 +111,11 @@ def publish(
     *,
     keep: int = 5,
     scope: str | None = "marketing:read",
+    more: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Publish the marts of some events and conversions, as a dbt run would.
+
+    More open marts are made of SQL, by name; their first column is their grain.
 
     Without conversions (None) it is what a version without that mart published. The scope is that
     of the mart of conversions.
@@ -151,7 +155,9 @@ def publish(
             spelled = ", ".join(f"{column} {kind}" for column, kind in CONVERSIONS.items())
             connection.execute(f"create table marketing_conversions ({spelled})")
             # Not in order: whoever reads it has to sort.
-            made = pa.Table.from_pylist([asdict(one) for one in conversions])
+            made = pa.Table.from_pylist(
+                [asdict(one) | {"week_start": first_day("week", one.date)} for one in conversions]
+            )
             if conversions:
                 connection.execute("insert into marketing_conversions by name from made")
             del made
@@ -165,6 +171,23 @@ def publish(
                     description="Conversions. One row per product, campaign, channel and day.",
                     grain=("product", "campaign_type", "campaign", "channel", "date"),
                     scope=scope,
+                    columns=columns,
+                    tests=(),
+                )
+            )
+        for name, sql in (more or {}).items():
+            connection.execute(f"create table {name} as {sql}")
+            described = connection.execute(f"describe {name}").fetchall()
+            columns = tuple(
+                Column(name=column, type=kind, nullable=place > 0, description=f"The {column}.")
+                for place, (column, kind, *_) in enumerate(described)
+            )
+            marts.append(
+                MartDraft(
+                    name=name,
+                    description="More. One row per number.",
+                    grain=(columns[0].name,),
+                    scope="open",
                     columns=columns,
                     tests=(),
                 )

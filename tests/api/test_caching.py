@@ -42,7 +42,10 @@ def plain(client):
 def test_what_a_kept_answer_carries(client, plain):
     answer, _ = ask(client, ROUTE)
     assert TAG.fullmatch(answer.headers["etag"])
-    assert answer.headers["cache-control"] == "public, max-age=0, must-revalidate"
+    assert (
+        answer.headers["cache-control"]
+        == "public, max-age=0, stale-while-revalidate=10, stale-if-error=86400"
+    )
     assert answer.headers["vary"] == "Accept-Encoding, Origin"
     assert answer.headers["publication"] == "2"
     assert answer.headers["content-length"] == str(len(plain))

@@ -10,6 +10,7 @@ select
     campaign,
     channel,
     date,
+    {{ week_start('date') }} as week_start,
     -- What was measured once stays as it is, to its last digit.
     case
         when count(conversions) = 1 then max(conversions)

@@ -1,0 +1,113 @@
+"""The formats that a mart is answered in, and who writes those that JSON is not."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+from api.dialect.rendering import as_flat, as_typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Buffer
+
+    from api.dialect.sql import Selected
+
+ROWS_AT_A_TIME = 65_536
+"""How many rows are in memory at once; in Parquet, the size of a row group."""
+
+
+class Format(msgspec.Struct, frozen=True):
+    """A format.
+
+    Attributes:
+        suffix: What a file's name ends with, after a dot.
+        media_type: As it stands in ``Accept`` and ``Content-Type``.
+    """
+
+    suffix: str
+    media_type: str
+
+
+class FileFormat(Format, frozen=True):
+    """A format that is written piece by piece and has no limit.
+
+    Attributes:
+        expression: How a column has to be selected for it.
+        writer: Opens what writes batches of rows into a file.
+    """
+
+    expression: Callable[[Selected], str]
+    writer: Callable[[Any, pa.Schema], Any]
+
+
+JSON = Format("json", "application/json")
+
+CSV = FileFormat(
+    "csv",
+    "text/csv",
+    as_flat,
+    # RFC 4180; a field without a value is empty, and an empty text is "".
+    lambda file, schema: csv.CSVWriter(file, schema, write_options=csv.WriteOptions(eol="\r\n")),
+)
+
+ARROW = FileFormat("arrow", "application/vnd.apache.arrow.stream", as_typed, pa.ipc.new_stream)
+
+PARQUET = FileFormat(
+    "parquet",
+    "application/vnd.apache.parquet",
+    as_typed,
+    lambda file, schema: parquet.ParquetWriter(file, schema, compression="zstd"),
+)
+
+FORMATS: dict[str, Format] = {one.suffix: one for one in (JSON, CSV, ARROW, PARQUET)}
+"""By suffix."""
+
+
+class _Written(io.RawIOBase):
+    """A file that is taken away while it is written."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._length
+
+    def write(self, data: Buffer, /) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self._length += len(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+def pieces(kind: FileFormat, batches: pa.RecordBatchReader) -> Iterator[bytes]:
+    """Write rows in a format, piece by piece. Blocks.
+
+    Args:
+        kind: The format.
+        batches: The rows.
+    """
+    file = _Written()
+    with closing(kind.writer(file, batches.schema)) as writer:
+        for batch in batches:
+            # Copied, because what lies in memory where a value is null differs each time.
+            writer.write_batch(batch.take(pa.array(range(batch.num_rows), pa.int32())))
+            if piece := file.take():
+                yield piece
+    yield file.take()

@@ -1,0 +1,71 @@
+"""Answers that are sent while they are made, because they are too long to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from litestar import Response
+from litestar.response import Stream
+
+from api.answers import coded, varying
+from api.negotiation import Compressor, choose_coding, is_current
+from api.problems import AnyRequest, no_coding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def streamed(
+    request: AnyRequest, described: Response[bytes], parts: AsyncIterator[bytes]
+) -> Response[bytes] | Stream:
+    """Send an answer part by part, past the layer that keeps answers.
+
+    What that layer does for others is done here: coding, conditional requests and HEAD.
+
+    Args:
+        request: The request.
+        described: The answer without its content: status, media type and headers.
+        parts: The content.
+
+    Raises:
+        HTTPException: 406: the client takes none of the codings there are.
+    """
+    state = request.scope["state"]
+    state["passing"] = True
+    coding = choose_coding(request.headers.get("accept-encoding"), sys.maxsize)
+    if coding is None:
+        raise no_coding()
+    tag = coded(described.headers["ETag"].encode(), coding)
+    guarded = state["permission"] is not None
+    headers = {
+        **described.headers,
+        "ETag": tag.decode(),
+        "Vary": varying(described.headers["Vary"], guarded=guarded),
+    }
+    known = ", ".join(request.headers.getall("if-none-match", []))
+    if known and is_current(known.encode("latin-1"), tag):
+        return Response(b"", status_code=304, headers=headers)
+    if coding != "identity":
+        headers["Content-Encoding"] = coding
+        parts = _compressed(parts, Compressor(coding))
+    return Stream(
+        _nothing() if state["head"] else parts,
+        status_code=described.status_code,
+        media_type=described.media_type,
+        headers=headers,
+    )
+
+
+async def _compressed(parts: AsyncIterator[bytes], compressor: Compressor) -> AsyncIterator[bytes]:
+    async for part in parts:
+        if piece := await asyncio.to_thread(compressor.compress, part):
+            yield piece
+    yield compressor.flush()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    nothing: bytes
+    for nothing in ():
+        yield nothing

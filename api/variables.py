@@ -1,0 +1,26 @@
+"""Environment variables that hold numbers."""
+
+from __future__ import annotations
+
+import os
+
+from api.errors import SettingsError
+
+
+def whole_number(variable: str, default: int, most: int) -> int:
+    """Read a whole number, 1 or more.
+
+    Args:
+        variable: Its name. One that is empty counts as not set.
+        default: What it is if it is not set.
+        most: The largest that makes sense.
+
+    Raises:
+        SettingsError: It is something else.
+    """
+    text = os.environ.get(variable) or str(default)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
+        raise SettingsError(
+            f'{variable} is "{text[:40]}"; set it to a whole number from 1 to {most:,}.'
+        )
+    return int(text)

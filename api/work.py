@@ -1,0 +1,117 @@
+"""Queries in worker threads: on a cursor of their own, and within their time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from litestar.exceptions import ServiceUnavailableException
+
+from api.problems import RETRY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
+
+    import duckdb
+
+THREADS = os.cpu_count() or 1
+"""How many queries of one publication run at once; the others wait, and that costs no time of
+theirs."""
+
+SECONDS = 5.0
+"""How long a query may take, unless a setting says otherwise."""
+
+Result = TypeVar("Result")
+
+
+class Work:
+    """What one request asks of DuckDB, step by step, all steps together within a time.
+
+    Only the steps count: a client that reads slowly between two of them loses nothing.
+    """
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        threads: Executor,
+        slots: asyncio.Semaphore,
+        seconds: float,
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            cursor: Its own; closing it is the caller's business.
+            threads: Where steps run.
+            slots: How many steps may run at once.
+            seconds: How long all steps together may take.
+        """
+        self._cursor = cursor
+        self._threads = threads
+        self._slots = slots
+        self._seconds = seconds
+        self._left = seconds
+
+    async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows.
+
+        Args:
+            query: SQL, with ``$name`` for every value.
+            values: The values by name; they are bound, never written into the text.
+
+        Raises:
+            duckdb.Error: The query cannot be run.
+            ServiceUnavailableException: It takes too long.
+        """
+        return await self.do(lambda cursor: cursor.execute(query, dict(values)).fetchall())
+
+    async def do(self, step: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Run one step in a worker thread.
+
+        Args:
+            step: What to do with the cursor.
+
+        Raises:
+            ServiceUnavailableException: The steps take too long.
+        """
+        async with self._slots:
+            if not self._left:
+                raise self._too_long()
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            late = asyncio.Event()
+            timer = loop.call_at(started + self._left, self._interrupt, late)
+            running = loop.run_in_executor(self._threads, step, self._cursor)
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                self._cursor.interrupt()
+                raise
+            except Exception as error:
+                if late.is_set():
+                    raise self._too_long() from error
+                raise
+            finally:
+                timer.cancel()
+                await _ended(running)
+                self._left = max(self._left - (loop.time() - started), 0.0)
+
+    def _interrupt(self, late: asyncio.Event) -> None:
+        late.set()
+        self._cursor.interrupt()
+
+    def _too_long(self) -> ServiceUnavailableException:
+        return ServiceUnavailableException(
+            detail=f"The query took more than {self._seconds:g} seconds; ask for less.",
+            headers=RETRY,
+        )
+
+
+async def _ended(running: asyncio.Future[Any]) -> None:
+    """Wait until a thread has left the cursor alone, however often that is cancelled."""
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({running})
+    running.exception()  # whoever waited has seen it
