@@ -54,8 +54,9 @@ class HotPath:
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
     was found to have no coding that the client takes. A guard says in ``permission`` which scopes
     it asked for, and lets through what this layer asks by itself (``trusted``). A handler whose
-    answer is too long to be kept says so (``passing``), and learns whether only its head is asked
-    for (``head``): to the framework every request is a GET.
+    answer is too long to be kept says so (``passing``), and also if it cannot go on (``broken``);
+    it learns whether only its head is asked for (``head``): to the framework every request is a
+    GET.
     """
 
     def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer) -> None:
@@ -170,6 +171,8 @@ class _Reply:
             self.start = message
         elif message["type"] != "http.response.body":
             await self._send(message)
+        elif self._asked["state"]["broken"]:
+            return  # without its end the client sees that the answer broke off
         elif self.start is not None:
             self.body += message["body"]
         elif self._asked["method"] == "HEAD":
@@ -189,7 +192,14 @@ class _Reply:
 
 def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
     """Copy a scope, and say more in its state."""
-    said = {"permission": None, "passing": False, "head": False, **scope.get("state", {}), **state}
+    said = {
+        "permission": None,
+        "passing": False,
+        "broken": False,
+        "head": False,
+        **scope.get("state", {}),
+        **state,
+    }
     return cast("HTTPScope", {**scope, "state": said})
 
 

@@ -7,7 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from litestar import Response
+from litestar.exceptions import HTTPException
 from litestar.response import Stream
+from loguru import logger
 
 from api.answers import coded, varying
 from api.negotiation import Compressor, choose_coding, is_current
@@ -51,11 +53,21 @@ def streamed(
         headers["Content-Encoding"] = coding
         parts = _compressed(parts, Compressor(coding))
     return Stream(
-        _nothing() if state["head"] else parts,
+        _nothing() if state["head"] else _unbroken(request, parts),
         status_code=described.status_code,
         media_type=described.media_type,
         headers=headers,
     )
+
+
+async def _unbroken(request: AnyRequest, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass parts on; if they break off, log why and let the answer end without its end."""
+    try:
+        async for part in parts:
+            yield part
+    except HTTPException as error:
+        request.scope["state"]["broken"] = True
+        logger.bind(path=request.scope["path"]).warning("An answer broke off: {}", error.detail)
 
 
 async def _compressed(parts: AsyncIterator[bytes], compressor: Compressor) -> AsyncIterator[bytes]:
