@@ -118,7 +118,12 @@ class HotPath:
         """Ask the framework; return what it answers, or None if that is not to be kept and sent."""
         asked = _with_state(scope, publication=publication, head=scope["method"] == "HEAD")
         reply = _Reply(send, asked)
-        await self._ask(asked, "GET", receive, reply)
+        try:
+            await self._ask(asked, "GET", receive, reply)
+        except Exception:
+            if not asked["state"]["broken"]:
+                raise
+            return None  # without its end the client sees that the answer broke off
         if reply.start is None:
             return None
         accepted = key[2].decode("latin-1") if key[2] is not None else None
@@ -171,8 +176,6 @@ class _Reply:
             self.start = message
         elif message["type"] != "http.response.body":
             await self._send(message)
-        elif self._asked["state"]["broken"]:
-            return  # without its end the client sees that the answer broke off
         elif self.start is not None:
             self.body += message["body"]
         elif self._asked["method"] == "HEAD":

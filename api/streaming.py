@@ -61,13 +61,14 @@ def streamed(
 
 
 async def _unbroken(request: AnyRequest, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pass parts on; if they break off, log why and let the answer end without its end."""
+    """Pass parts on; if they break off, log why."""
     try:
         async for part in parts:
             yield part
     except HTTPException as error:
         request.scope["state"]["broken"] = True
         logger.bind(path=request.scope["path"]).warning("An answer broke off: {}", error.detail)
+        raise
 
 
 async def _compressed(parts: AsyncIterator[bytes], compressor: Compressor) -> AsyncIterator[bytes]:
