@@ -19,7 +19,7 @@ from api.problems import shown
 from publication.connection import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Iterator
     from typing import TypeVar
 
     from api.dialect.question import Question
@@ -145,7 +145,7 @@ class Asked:
         ((total,),) = await _cast(work.rows(self._statement.count, await self._values(work)))
         return int(total)
 
-    async def pieces(self, kind: FileFormat, window: Window) -> AsyncIterator[bytes]:
+    async def pieces(self, kind: FileFormat, window: Window) -> AsyncGenerator[bytes, None]:
         """Write rows in a format, piece by piece; raises as :meth:`rows`.
 
         The publication stays open until the last piece, or until the iterator is closed.

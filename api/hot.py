@@ -54,9 +54,9 @@ class HotPath:
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
     was found to have no coding that the client takes. A guard says in ``permission`` which scopes
     it asked for, and lets through what this layer asks by itself (``trusted``). A handler whose
-    answer is too long to be kept says so (``passing``), and also if it cannot go on (``broken``);
-    it learns whether only its head is asked for (``head``): to the framework every request is a
-    GET.
+    answer is too long to be kept leaves what makes its parts in ``passing``, to be closed here,
+    and says if it cannot go on (``broken``); it learns whether only its head is asked for
+    (``head``): to the framework every request is a GET.
     """
 
     def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer) -> None:
@@ -124,6 +124,9 @@ class HotPath:
             if not asked["state"]["broken"]:
                 raise
             return None  # without its end the client sees that the answer broke off
+        finally:
+            if passing := asked["state"]["passing"]:
+                await passing.aclose()  # though the client may have left in the middle
         if reply.start is None:
             return None
         accepted = key[2].decode("latin-1") if key[2] is not None else None
@@ -187,7 +190,7 @@ class _Reply:
         headers = dict(start["headers"])
         if start["status"] not in KEPT or b"etag" not in headers:
             return False
-        if self._asked["state"]["passing"]:
+        if self._asked["state"]["passing"] is not None:
             return False
         guarded = self._asked["state"]["permission"] is not None
         return guarded or headers.get(b"cache-control", b"").startswith(b"public")

@@ -1,7 +1,6 @@
 """Every mart of the publication: what it is, and its rows in PostgREST's read dialect."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 
@@ -299,16 +298,9 @@ async def _file(
     async for part in parts:
         held.append(part)
         if sum(map(len, held)) > HELD:
-            return streamed(request, response, _joined(held, parts))
+            return streamed(request, response, held, parts)
     response.content = b"".join(held)
     return response
-
-
-async def _joined(held: list[bytes], parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for part in held:
-        yield part
-    async for part in parts:
-        yield part
 
 
 def _set_range(

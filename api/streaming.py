@@ -16,11 +16,14 @@ from api.negotiation import Compressor, choose_coding, is_current
 from api.problems import AnyRequest, no_coding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 
 def streamed(
-    request: AnyRequest, described: Response[bytes], parts: AsyncIterator[bytes]
+    request: AnyRequest,
+    described: Response[bytes],
+    held: Iterable[bytes],
+    parts: AsyncGenerator[bytes, None],
 ) -> Response[bytes] | Stream:
     """Send an answer part by part, past the layer that keeps answers.
 
@@ -29,13 +32,14 @@ def streamed(
     Args:
         request: The request.
         described: The answer without its content: status, media type and headers.
-        parts: The content.
+        held: The first parts of the content.
+        parts: What makes the others.
 
     Raises:
         HTTPException: 406: the client takes none of the codings there are.
     """
     state = request.scope["state"]
-    state["passing"] = True
+    state["passing"] = parts
     coding = choose_coding(request.headers.get("accept-encoding"), sys.maxsize)
     if coding is None:
         raise no_coding()
@@ -49,19 +53,24 @@ def streamed(
     known = ", ".join(request.headers.getall("if-none-match", []))
     if known and is_current(known.encode("latin-1"), tag):
         return Response(b"", status_code=304, headers=headers)
+    content = _unbroken(request, held, parts)
     if coding != "identity":
         headers["Content-Encoding"] = coding
-        parts = _compressed(parts, Compressor(coding))
+        content = _compressed(content, Compressor(coding))
     return Stream(
-        _nothing() if state["head"] else _unbroken(request, parts),
+        _nothing() if state["head"] else content,
         status_code=described.status_code,
         media_type=described.media_type,
         headers=headers,
     )
 
 
-async def _unbroken(request: AnyRequest, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _unbroken(
+    request: AnyRequest, held: Iterable[bytes], parts: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
     """Pass parts on; if they break off, log why."""
+    for part in held:
+        yield part
     try:
         async for part in parts:
             yield part
