@@ -200,7 +200,7 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
     """Copy a scope, and say more in its state."""
     said = {
         "permission": None,
-        "passing": False,
+        "passing": None,
         "broken": False,
         "head": False,
         **scope.get("state", {}),
