@@ -208,7 +208,8 @@ def test_the_catalogue_is_the_manifest(client):
     manifest = client.get("/api/v1/publications/current").json()
     listed = client.get(MARTS).json()
     links = [mart.pop("links") for mart in listed]
-    assert listed == manifest["marts"]
+    marts = [{k: v for k, v in mart.items() if k != "sorted"} for mart in manifest["marts"]]
+    assert listed == marts
     for mart, link in zip(listed, links, strict=True):
         assert client.get(link["publication"]).json() == manifest
         for name in ("rows", "csv", "arrow", "parquet"):
