@@ -117,24 +117,35 @@ def _links(mart: str, number: int) -> MartLinks:
     )
 
 
-def _parameter(name: str, where: str, description: str, kind: str = "string") -> dict[str, Any]:
+def parameter(
+    name: str, where: str, description: str, kind: str = "string", *, required: bool = False
+) -> dict[str, Any]:
+    """Describe a parameter that a route reads by itself, for the OpenAPI document."""
     schema: dict[str, Any] = {"type": kind} if kind == "string" else {"type": kind, "minimum": 0}
-    return {"name": name, "in": where, "description": description, "schema": schema}
+    said = {"name": name, "in": where, "description": description, "schema": schema}
+    return said | {"required": True} if required else said
 
 
 PARAMETERS = [
-    _parameter("select", "query", "Columns, `alias:column`, `column::type`, `column.sum()`, ..."),
-    _parameter("order", "query", "Columns, each with `.desc` and `.nullsfirst` or `.nullslast`."),
-    _parameter("and", "query", "Conditions that must all hold: `(a.gt.1,or(b.eq.2,c.is.null))`."),
-    _parameter("or", "query", "Conditions of which one must hold."),
-    _parameter("limit", "query", "How many rows to answer at most.", "integer"),
-    _parameter("offset", "query", "How many rows to pass over.", "integer"),
-    _parameter("publication", "query", "The number of the publication to ask.", "integer"),
-    _parameter("Range", "header", "Which rows to answer, both included: `0-9` or `10-`."),
-    _parameter("Prefer", "header", "`count=exact`: also say how many rows there are."),
-    _parameter("Accept-Profile", "header", "The schema; there is only `public`."),
+    parameter("select", "query", "Columns, `alias:column`, `column::type`, `column.sum()`, ..."),
+    parameter("order", "query", "Columns, each with `.desc` and `.nullsfirst` or `.nullslast`."),
+    parameter("and", "query", "Conditions that must all hold: `(a.gt.1,or(b.eq.2,c.is.null))`."),
+    parameter("or", "query", "Conditions of which one must hold."),
+    parameter("limit", "query", "How many rows to answer at most.", "integer"),
+    parameter("offset", "query", "How many rows to pass over.", "integer"),
+    parameter("publication", "query", "The number of the publication to ask.", "integer"),
+    parameter("Range", "header", "Which rows to answer, both included: `0-9` or `10-`."),
+    parameter("Prefer", "header", "`count=exact`: also say how many rows there are."),
+    parameter("Accept-Profile", "header", "The schema; there is only `public`."),
 ]
 """What the route takes besides columns, for the OpenAPI document."""
+
+NEXT = ResponseHeader(
+    name="Link",
+    value="",
+    description="The next part (RFC 8288), where an answer in JSON was cut.",
+    documentation_only=True,
+)
 
 ROWS = (
     *PUBLISHED,
@@ -151,12 +162,7 @@ ROWS = (
         description="`count=exact`, if the rows were counted.",
         documentation_only=True,
     ),
-    ResponseHeader(
-        name="Link",
-        value="",
-        description="The next part (RFC 8288), where an answer in JSON was cut.",
-        documentation_only=True,
-    ),
+    NEXT,
     ResponseHeader(
         name="Content-Disposition",
         value="",
@@ -279,7 +285,7 @@ async def _json(
         raise NotOne(len(objects))
     response.content = (objects[0] if wanted.single else f"[{','.join(objects)}]").encode()
     if cut:
-        response.headers["Link"] = _next(request, asked.source, window, most)
+        response.headers["Link"] = next_link(request, asked.source, window, most)
     return response
 
 
@@ -342,14 +348,14 @@ def named(publication: OpenPublication, name: str) -> tuple[Mart, str | None]:
     return marts[plain], suffix or None
 
 
-def may_read(request: AnyRequest, served: OpenPublication, asked: Mart) -> None:
+def may_read(request: AnyRequest, served: OpenPublication, *asked: Mart) -> None:
     """Let a request read a mart if it may: as the mart is now and, if it is older, as it was.
 
     Raises:
         NotAuthorizedException: It needs a token.
         PermissionDeniedException: The token lacks a scope.
     """
-    scopes = {asked.scope, served.marts.get(asked.name, asked).scope}
+    scopes = {one.scope for mart in asked for one in (mart, served.marts.get(mart.name, mart))}
     if scopes != {"open"}:
         admit(request, frozenset(scope for scope in scopes if scope and scope != "open"))
 
@@ -380,7 +386,7 @@ def _wanted(request: AnyRequest, suffix: str | None, window: Window) -> Wanted:
     return Wanted(window, PROVIDED[best], single=best == SINGULAR, counted=counted)
 
 
-def _next(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
+def next_link(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
     """Link to the rows after those that one answer holds."""
     kept = [
         (name, value)

@@ -218,8 +218,8 @@ QUESTIONS: dict[str, tuple[str, list[Call], str]] = {
         ],
         (
             f"select date as day, channel, conversions {ALL} where channel in ('tv', 'radio', "
-            "'facebook') and date >= '2020-01-15' order by conversions desc, product, campaign_type, "
-            "campaign, channel, date limit 8 offset 2"
+            "'facebook') and date >= '2020-01-15' order by conversions desc, product, "
+            "campaign_type, campaign, channel, date limit 8 offset 2"
         ),
     ),
     "count": (CONVERSIONS, [["select", "count()"]], f"select count(*) as count {ALL}"),

@@ -1,0 +1,211 @@
+"""What changed in a mart between two publications: late events change weeks that are past."""
+
+from typing import Annotated, Any, Literal
+
+import duckdb
+import msgspec
+from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Meta
+
+from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
+from api.asking import Window
+from api.dialect.parsing import parse
+from api.dialect.question import Refused
+from api.dialect.rendering import as_json
+from api.dialect.sql import Selected
+from api.formats import ROWS_AT_A_TIME
+from api.marts import NEXT, may_read, named, next_link, parameter
+from api.opened import OpenPublication
+from api.pinned import Pinned, chosen, numbered
+from api.problems import AnyRequest, MartProblem, documented
+from api.settings import Bounds
+from publication import Column, Mart
+from publication.sql import identifier, literal
+
+Row = dict[str, Any]
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """A row that is not as it was."""
+
+    change: Literal["added", "removed", "changed"]
+    key: Annotated[Row, Meta(description="The columns of the grain.")]
+    columns: Annotated[list[str], Meta(description="The columns that changed, if it was changed.")]
+    old: Annotated[Row | None, Meta(description="The other columns as they were.")]
+    new: Annotated[Row | None, Meta(description="The other columns as they are.")]
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What changed in a mart between two publications."""
+
+    mart: str
+    since: Annotated[int, Meta(ge=1, description="The number of the older publication.")]
+    publication: Annotated[int, Meta(ge=1, description="The number of the newer one.")]
+    grain: tuple[str, ...]
+    columns_added: Annotated[
+        list[str], Meta(description="Columns that the older does not have, or of another type.")
+    ]
+    columns_removed: Annotated[
+        list[str], Meta(description="Columns that the newer does not have, or of another type.")
+    ]
+    changes: Annotated[list[Change], Meta(description="In the order of the grain.")]
+
+
+PARAMETERS = [
+    parameter("since", "query", "The number of the older publication.", "integer", required=True),
+    parameter(
+        "publication", "query", "The number of the newer one, if not the current.", "integer"
+    ),
+    parameter("limit", "query", "How many changes to answer at most.", "integer"),
+    parameter("offset", "query", "How many changes to pass over.", "integer"),
+]
+
+
+@get(
+    "/api/v1/marts/{mart:str}/changes",
+    operation_id="listChanges",
+    summary="What changed in a mart between two publications",
+    tags=["Marts"],
+    opt={"problem": MartProblem, "parameters": PARAMETERS},
+    security=[{}, {"OAuth2": ["marketing:read"]}, {"Bearer": []}],
+    response_headers=[*PUBLISHED, NEXT],
+    response_description="All that was asked for.",
+    responses={
+        **documented(400, 401, 403, 404, 406, 410, 503, kind=MartProblem),
+        206: ResponseSpec(Changes, description="A part of the changes.", generate_examples=False),
+    },
+)
+async def list_changes(
+    request: AnyRequest, mart: str, publication: OpenPublication, pinned: Pinned, bounds: Bounds
+) -> Response[Changes]:
+    """List the rows of a mart that were added, removed or changed since a publication.
+
+    Rows are told apart by the mart's grain. Columns that only one of the two publications has are
+    named and not compared.
+    """
+    number = numbered(request, "since")
+    if number is None:
+        raise Refused("The parameter since is missing; give the number of an older publication.")
+    newer = await chosen(request, publication, pinned)
+    if number > newer.manifest.number:
+        raise Refused(
+            f"since={number} is newer than publication {newer.manifest.number}; "
+            "changes are listed from an older publication to a newer one."
+        )
+    older = newer if number == newer.manifest.number else await pinned.get(number)
+    (now, suffix), (before, _) = named(newer, mart), named(older, mart)
+    may_read(request, publication, now, before)
+    others = (
+        (name, value)
+        for name, value in request.query_params.multi_items()
+        if name not in {"since", "publication"}
+    )
+    question = parse(others)
+    if suffix or question.terms or question.conditions or question.order:
+        raise Refused("Changes take only since, publication, limit and offset, and come as JSON.")
+    if now.grain != before.grain:
+        raise Refused(
+            f"The grain of {mart} was {', '.join(before.grain)} in publication {number} and is "
+            f"{', '.join(now.grain)} in {newer.manifest.number}: their rows cannot be compared."
+        )
+    window = Window(question.offset, question.limit)
+    limit = bounds.rows + 1 if window.limit is None else min(window.limit, bounds.rows + 1)
+    found = await _compare(newer, older, now, before, Window(window.offset, limit))
+    cut = len(found) > bounds.rows
+    columns = {
+        side: {(c.name, c.type) for c in one.columns}
+        for side, one in (("new", now), ("old", before))
+    }
+    body = msgspec.json.encode(
+        {
+            "mart": mart,
+            "since": number,
+            "publication": newer.manifest.number,
+            "grain": now.grain,
+            "columns_added": sorted(name for name, _ in columns["new"] - columns["old"]),
+            "columns_removed": sorted(name for name, _ in columns["old"] - columns["new"]),
+            "changes": [msgspec.Raw(one.encode()) for one in found[: bounds.rows]],
+        }
+    )
+    control = IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
+    is_open = now.scope == before.scope == "open"
+    said = ("changes", mart, number, newer.manifest.number, older.manifest.digest, window, bounds)
+    response: Response[Any] = newer.answer(
+        body, msgspec.json.encode(said).decode(), control if is_open else private(control)
+    )
+    if cut:
+        response.status_code = 206
+        response.headers["Link"] = next_link(request, newer, window, bounds.rows)
+    return response
+
+
+async def _compare(
+    newer: OpenPublication, older: OpenPublication, now: Mart, before: Mart, window: Window
+) -> list[str]:
+    """Read from both publications which rows differ, each as JSON."""
+    there = {(column.name, column.type) for column in before.columns}
+    common = [column for column in now.columns if (column.name, column.type) in there]
+    compared = [column for column in common if column.name not in now.grain]
+    names = ", ".join(identifier(column.name) for column in common)
+
+    def rows(cursor: duckdb.DuckDBPyConnection) -> Any:  # noqa: ANN401 -- Arrow has no types
+        read = f"select {names} from main.{identifier(before.name)}"  # noqa: S608 -- of the contract
+        return cursor.sql(read).to_arrow_reader(ROWS_AT_A_TIME)
+
+    with newer.work() as work, older.work() as elder:
+        read = await elder.do(rows)
+
+        def compare(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
+            cursor.register("read", read)
+            return cursor.execute(_sql(now, common, compared), window.values).fetchall()
+
+        return [text for (text,) in await work.do(compare)]
+
+
+def _sql(mart: Mart, common: list[Column], compared: list[Column]) -> str:
+    """SQL of the differing rows as JSON, from the mart and the view ``read`` of the older one."""
+    key = [identifier(name) for name in mart.grain]
+
+    def json(side: str, columns: list[Column]) -> str:
+        pairs = (
+            f"{literal(one.name)}, "
+            + as_json(Selected(one.name, f"{side}.{identifier(one.name)}", one.type))
+            for one in columns
+        )
+        return f"json_object({', '.join(pairs)})"
+
+    typed = ", ".join(
+        f"cast({identifier(one.name)} as {one.type}) as {identifier(one.name)}" for one in common
+    )
+    differing = ", ".join(
+        f"case when old.{identifier(one.name)} is distinct from new.{identifier(one.name)} "
+        f"then {literal(one.name)} end"
+        for one in compared
+    )
+    grain = [one for one in common if one.name in mart.grain]
+    return f"""
+        with old as (select {typed} from read),
+        paired as (
+            select old.{key[0]} is null as added, new.{key[0]} is null as removed,
+                list_filter([{differing}]::varchar[], lambda name: name is not null) as columns,
+                {", ".join(f"coalesce(new.{name}, old.{name}) as {name}" for name in key)},
+                {json("old", compared)} as was, {json("new", compared)} as is_now
+            from old full join main.{identifier(mart.name)} as new
+                on {" and ".join(f"old.{name} = new.{name}" for name in key)}
+        )
+        select json_object(
+            'change', case when added then 'added' when removed then 'removed' else 'changed' end,
+            'key', {json("paired", grain)},
+            'columns', case when added or removed then [] else columns end,
+            'old', case when not added then was end,
+            'new', case when not removed then is_now end
+        )
+        from paired
+        where added or removed or len(columns) > 0
+        order by {", ".join(key)}
+        limit $limit offset $offset
+    """  # noqa: S608 -- of the contract
+
+
+ROUTES = [list_changes]
