@@ -16,6 +16,7 @@ from msgspec import Meta
 from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
 from api.asking import Asked, NotThatMany, Window
 from api.auth.bearer import admit
+from api.described import FILES, SINGULAR
 from api.dialect.parsing import parse
 from api.formats import ARROW, CSV, FORMATS, JSON, PARQUET, FileFormat, Format
 from api.opened import OpenPublication
@@ -25,8 +26,6 @@ from api.settings import Bounds
 from api.streaming import streamed
 from publication import Column, Mart
 from publication.manifest import Test
-
-SINGULAR = "application/vnd.pgrst.object+json"
 
 PROVIDED = {
     JSON.media_type: JSON,
@@ -218,7 +217,10 @@ class Wanted(msgspec.Struct, frozen=True):
     opt={
         "problem": MartProblem,
         "parameters": PARAMETERS,
-        "content": {SINGULAR: {"schema": {"type": "object"}}},
+        "content": {
+            "200": {SINGULAR: {"schema": {"type": "object"}}, **FILES},
+            "206": FILES,
+        },
     },
     security=[{}, {"OAuth2": ["marketing:read"]}, {"Bearer": []}],
     response_headers=ROWS,

@@ -13,6 +13,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 
 from api import __version__
+from api.described import describe_marts
 from api.opened import OpenPublication
 
 Document = dict[str, Any]
@@ -132,8 +133,10 @@ def skeleton(routes: Sequence[BaseRouteHandler], injected: Iterable[str]) -> Doc
                 document["paths"][path]["post"]["requestBody"] = _form_body(form)
             if parameters := handler.opt.get("parameters"):
                 document["paths"][_spelled(path)]["get"]["parameters"] += parameters
-            if content := handler.opt.get("content"):
-                document["paths"][_spelled(path)]["get"]["responses"]["200"]["content"] |= content
+            for status in ("200", "206"):
+                if content := handler.opt.get("content", {}).get(status):
+                    answered_with = document["paths"][_spelled(path)]["get"]["responses"][status]
+                    answered_with["content"] |= content
             if example := handler.opt.get("example"):
                 answer = document["paths"][path]["get"]["responses"]["200"]
                 answer["content"]["application/json"]["example"] = msgspec.to_builtins(example)
@@ -232,6 +235,7 @@ async def document_of(
             if read := examples.get(operation["operationId"]):
                 content = operation["responses"]["200"]["content"]["application/json"]
                 content["example"] = msgspec.to_builtins(await read(publication))
+    describe_marts(document, manifest)
     columns = {
         column.name: column.description for mart in manifest.marts for column in mart.columns
     }
@@ -239,7 +243,9 @@ async def document_of(
         for name, described in schema.get("properties", {}).items():
             if name in columns and "description" not in described and "$ref" not in described:
                 described["description"] = columns[name]
-    return document
+    # Again, so that nothing in it is the same object: YAML would show that.
+    copied: Document = msgspec.json.decode(msgspec.json.encode(document))
+    return copied
 
 
 def as_yaml(document: Document) -> str:

@@ -32,15 +32,15 @@ GENERAL = {
 OF_ALL = {"cache-control", "vary", "allow"}
 
 
-_documents: list[BaseSchema] = []
+_documents: dict[tuple[str, str], BaseSchema] = {}
 
 
-def document(server: str) -> BaseSchema:
-    """The document, read once: what it says of a response is the same on every server."""
-    if not _documents:
+def document(server: str, publication: str) -> BaseSchema:
+    """The document, read once for each publication that a server serves."""
+    if (server, publication) not in _documents:
         read = httpx.get(f"{server}/openapi.json", timeout=20).raise_for_status()
-        _documents.append(openapi.from_dict(read.json()))
-    return _documents[0]
+        _documents[server, publication] = openapi.from_dict(read.json())
+    return _documents[server, publication]
 
 
 def check(response: httpx.Response) -> None:
@@ -53,7 +53,8 @@ def check(response: httpx.Response) -> None:
     request = response.request
     path = request.url.raw_path.decode().partition("?")[0].rstrip("/") or "/"
     method = "GET" if request.method == "HEAD" else request.method
-    schema = document(str(request.url.copy_with(raw_path=b"/")).rstrip("/"))
+    server = str(request.url.copy_with(raw_path=b"/")).rstrip("/")
+    schema = document(server, response.headers.get("publication", ""))
     operation = schema.find_operation_by_path(method, path)
     if path.startswith(NOT_DESCRIBED) or method == "OPTIONS":
         return
@@ -61,6 +62,8 @@ def check(response: httpx.Response) -> None:
         # What the document does not have, the server does not have either.
         assert response.status_code in {404, 405}, f"{method} {path} is not described"
         return
+    # What is selected has other columns, as the document says.
+    is_mart = operation.path.startswith("/api/v1/marts/")
     if response.status_code == 404 and "{" in operation.path:
         return  # a number that is none
     described: dict[str, Any] = operation.definition.raw["responses"]
@@ -75,7 +78,7 @@ def check(response: httpx.Response) -> None:
         if name not in GENERAL | OF_ALL and not name.startswith("access-control-")
     } - {name.lower() for name in answered.get("headers", {})}
     assert not unknown, f"{method} {path}: headers are not described: {unknown}"
-    if request.method != "HEAD":
+    if request.method != "HEAD" and not (is_mart and "select" in request.url.params):
         operation.validate_response(response)
 
 

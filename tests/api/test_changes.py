@@ -139,8 +139,9 @@ def test_only_who_may_read_both_sees_what_changed(
     run_server, make_publication, make_conversion, add_user, users, tmp_path
 ):
     folder = tmp_path / "publications"
-    make_publication(folder, [], [make_conversion(conversions=1.0)])
-    make_publication(folder, [], [make_conversion(conversions=2.0)], scope="open")
+    day = date(2024, 2, 29)
+    make_publication(folder, [], [make_conversion(date=day, conversions=1.0)])
+    make_publication(folder, [], [make_conversion(date=day, conversions=2.0)], scope="open")
     add_user(tmp_path / "users.json", *users["operator"])
     with run_server() as server, server.signed_in(*users["operator"]) as reader:
         path = f"{MARTS}/marketing_conversions/changes?since=1"

@@ -1,0 +1,122 @@
+"""The marts of a publication in the OpenAPI document: each a path of its own, with its columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from publication import Column, Manifest, Mart
+
+Document = dict[str, Any]
+
+ANY = "/api/v1/marts/{mart}"
+"""The path of the document that is about all marts alike."""
+
+WHOLE: Document = {"type": "integer"}
+
+NO_NUMBER: Document = {"enum": ["NaN", "Infinity", "-Infinity"]}
+
+TYPES: dict[str, Document] = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "UTINYINT", "USMALLINT"), WHOLE),
+    "INTEGER": {"type": "integer", "format": "int32"},
+    "BIGINT": {"type": "integer", "format": "int64"},
+    **dict.fromkeys(("UINTEGER", "UBIGINT", "HUGEINT", "UHUGEINT"), WHOLE),
+    "FLOAT": {"anyOf": [{"type": "number", "format": "float"}, NO_NUMBER]},
+    "DOUBLE": {"anyOf": [{"type": "number", "format": "double"}, NO_NUMBER]},
+    "DECIMAL": {"type": "number"},
+    "BOOLEAN": {"type": "boolean"},
+    "DATE": {"type": "string", "format": "date"},
+    "TIMESTAMP WITH TIME ZONE": {"type": "string", "format": "date-time"},
+    "UUID": {"type": "string", "format": "uuid"},
+    "BLOB": {"type": "string", "contentEncoding": "base64"},
+    "STRUCT": {"type": "object"},
+    "MAP": {"type": "object"},
+    "JSON": {},
+}
+"""What a DuckDB type is in JSON; a text, if it is not here."""
+
+FILES = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/vnd.apache.arrow.stream": {"schema": {}},
+    "application/vnd.apache.parquet": {"schema": {}},
+}
+
+SINGULAR = "application/vnd.pgrst.object+json"
+
+
+def describe_marts(document: Document, manifest: Manifest) -> None:
+    """Add to a document a path and a schema for each mart of a publication.
+
+    Args:
+        document: The document, which has the path about all marts alike.
+        manifest: What the publication says of itself.
+    """
+    for mart in manifest.marts:
+        document["components"]["schemas"][mart.name] = _row(mart)
+        document["paths"][ANY.replace("{mart}", mart.name)] = {
+            "get": _operation(document["paths"][ANY]["get"], mart)
+        }
+    document["paths"] = dict(sorted(document["paths"].items()))
+
+
+def _row(mart: Mart) -> Document:
+    return {
+        "type": "object",
+        "description": mart.description,
+        "properties": {column.name: _column(column) for column in mart.columns},
+        "required": [column.name for column in mart.columns],
+    }
+
+
+def _column(column: Column) -> Document:
+    if column.type.endswith("]"):
+        described: Document = {"type": "array"}
+    else:
+        described = {**TYPES.get(column.type.partition("(")[0], {"type": "string"})}
+    if column.nullable and "anyOf" in described:
+        described["anyOf"] = [*described["anyOf"], {"type": "null"}]
+    elif column.nullable and "type" in described:
+        described["type"] = [described["type"], "null"]
+    return {**described, "description": column.description, "x-duckdb-type": column.type}
+
+
+def _operation(of_any: Document, mart: Mart) -> Document:
+    """What is the same for all marts, and what this one has besides."""
+    operation: Document = msgspec.json.decode(msgspec.json.encode(of_any))
+    operation["operationId"] = f"read_{mart.name}"
+    operation["summary"] = f"Rows of {mart.name}"
+    operation["description"] = (
+        f"{mart.description}\n\nRows come by {', '.join(mart.grain)} unless `order` says "
+        "otherwise. With `select` they have other columns, and with a cast other types. "
+        f"`{mart.name}.csv`, `.arrow`, `.parquet` and `.json` answer in that format whatever is "
+        "accepted."
+    )
+    others = [one for one in operation["parameters"] if one["in"] != "path"]
+    columns = [
+        {
+            "name": column.name,
+            "in": "query",
+            "description": f"{column.description} As `operator.value`, such as `eq.value`.",
+            "schema": {"type": "string"},
+        }
+        for column in mart.columns
+    ]
+    operation["parameters"] = columns + others
+    row = {"$ref": f"#/components/schemas/{mart.name}"}
+    responses = operation["responses"]
+    for status in ("200", "206"):
+        responses[status]["content"] = {
+            "application/json": {"schema": {"type": "array", "items": row}},
+            **({SINGULAR: {"schema": row}} if status == "200" else {}),
+            **FILES,
+        }
+    if mart.scope == "open":
+        del responses["401"], responses["403"]
+        operation["security"] = []
+    elif mart.scope is None:
+        operation["security"] = [{"OAuth2": []}, {"Bearer": []}]
+    else:
+        operation["security"] = [{"OAuth2": [mart.scope]}, {"Bearer": []}]
+    return operation

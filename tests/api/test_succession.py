@@ -1,0 +1,103 @@
+"""Publications one after the other, under clients that never stop asking."""
+
+import json
+import threading
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+PATHS = [
+    "/api/v1/marts/long",
+    "/api/v1/marts/long?select=version,n&n=lt.50&order=n.desc",
+    "/api/v1/marts/long.csv?n=lt.20",
+    "/api/v1/marts/long?select=version,total:n.count()",
+]
+CLIENTS = 8
+
+
+class Client(threading.Thread):
+    """Asks one thing again and again, and remembers what was wrong."""
+
+    def __init__(self, server, path, stop):
+        super().__init__(daemon=True)
+        self._server = server
+        self._path = path
+        self._stopped = stop
+        self.wrong = []
+        self.answers = Counter()
+
+    def run(self):
+        last, etag = 0, None
+        with self._server.client() as client:
+            while not self._stopped.is_set():
+                headers = {"If-None-Match": etag} if etag and self.answers.total() % 3 == 0 else {}
+                answer = client.get(self._path, headers=headers)
+                number = int(answer.headers.get("publication", "0"))
+                self.answers[number] += 1
+                if answer.status_code not in {200, 304}:
+                    self.wrong.append(f"{answer.status_code} from {number}")
+                elif number < last:
+                    self.wrong.append(f"{number} after {last}")
+                elif answer.status_code == 200 and versions(answer) != {number}:
+                    self.wrong.append(f"{versions(answer)} in {number}")
+                last, etag = number, answer.headers.get("etag")
+
+
+def versions(answer):
+    """The versions that the rows of an answer say they are of."""
+    if answer.headers["content-type"].startswith("text/csv"):
+        lines = answer.text.splitlines()
+        place = lines[0].replace('"', "").split(",").index("version")
+        return {int(line.split(",")[place]) for line in lines[1:]}
+    return {row["version"] for row in json.loads(answer.content)}
+
+
+def in_succession(server, publish, publications, start):
+    """Publish again and again under clients; returns what they saw and the server's resources."""
+    stop = threading.Event()
+    clients = [Client(server, PATHS[n % len(PATHS)], stop) for n in range(CLIENTS)]
+    process = psutil.Process(server.process.pid)
+    resources = []
+    for client in clients:
+        client.start()
+    try:
+        for number in range(start, start + publications):
+            publish(number)
+            resources.append((process.memory_info().rss, process.num_fds()))
+        deadline = time.monotonic() + 20
+        with server.client() as client:
+            while client.get("/health/ready").json()["publication"] != start + publications - 1:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join(20)
+    return clients, resources
+
+
+@pytest.mark.parametrize(
+    "publications", [12, pytest.param(100, marks=pytest.mark.soak)], ids=["few", "hundred"]
+)
+def test_no_answer_is_wrong_while_publications_follow(
+    run_server, make_publication, tmp_path, publications
+):
+    def publish(number):
+        made = f"select n, {number} as version, 'text ' || n as t from range(3000) r(n)"
+        make_publication(tmp_path / "publications", [], more={"long": made})
+
+    publish(1)
+    with run_server() as server:
+        clients, resources = in_succession(server, publish, publications, start=2)
+    assert [client.wrong for client in clients] == [[]] * CLIENTS
+    seen = set().union(*(client.answers for client in clients))
+    # Publications that follow faster than a second are passed over; the last never is.
+    assert publications + 1 in seen
+    assert len(seen) > publications / 10
+    if publications == 100:
+        settled, last = resources[len(resources) // 3 :], resources[-1]
+        files = [fds for _, fds in settled]
+        assert max(files) - min(files) <= CLIENTS + 6
+        assert last[0] - settled[0][0] < 32 << 20
