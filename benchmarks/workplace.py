@@ -91,6 +91,18 @@ class Workplace:
             raise RuntimeError(f"{' '.join(command)} failed:\n{log.read_text()}")
         return seconds, usage.ru_maxrss * 1024
 
+    def add_user(self, name: str, password: str) -> None:
+        """Add a user who may read marketing conversions."""
+        subprocess.run(
+            [sys.executable, "-m", "api", "users", "add", name, "--password-stdin"],
+            cwd=ROOT,
+            env=self.environment,
+            input=password,
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+
     @contextmanager
     def server(self, app: str, *, factory: bool = False) -> Iterator[str]:
         """Serve an ASGI app with one uvicorn worker on a free loopback port; yield its URL."""

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 OWN = Path(__file__).with_name("marketing.csv")
 FILE = Path(os.environ.get("LEADMARTS_MARKETING_CSV", OWN))
 PRECISION = 1e-15  # of a sum that was rounded to a double once, and to 18 places before
-MEASURED = "from marketing_conversions order by all"
+MEASURED = (
+    "select product, campaign_type, campaign, channel, date, conversions "
+    "from marketing_conversions order by all"
+)
 WEEKS = "select channel, year, week, week_start, semaine, sales from channel_sales_weekly"
 
 DEMO_USER = ("marketing_op", "marketing_op_supersecret")
@@ -86,6 +89,8 @@ def built(tmp_path_factory: pytest.TempPathFactory, project_in: Callable[..., Pr
 def test_both_marts_equal_sums_made_from_the_file(built: Project) -> None:
     measured = sums(FILE)
     assert_equal(read(built, MEASURED), measured)
+    mondays = dict(read(built, "select distinct date, week_start from marketing_conversions"))
+    assert mondays == {day: day - timedelta(days=day.weekday()) for *_, day in measured}
     by_week = weeks(measured)
     assert_equal(read(built, WEEKS + " order by all"), by_week)
     print(f"{FILE.name}: {len(measured)} measurements, {len(by_week)} channels and weeks")  # noqa: T201

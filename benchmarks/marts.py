@@ -1,0 +1,153 @@
+"""Questions to marts that nobody asked before, against DuckDB alone with as many threads."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from api.work import THREADS
+from benchmarks.serving import PRODUCTION, USER, access_token
+from benchmarks.swaps import p99
+from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
+from publication import Store, connect
+
+if TYPE_CHECKING:
+    import duckdb
+
+CONVERSIONS = "/api/v1/marts/marketing_conversions"
+COLUMNS = "product, campaign_type, campaign, channel, date, week_start, conversions"
+GRAIN = "product, campaign_type, campaign, channel, date"
+
+QUESTIONS = {
+    "weeks since": (
+        "/api/v1/marts/lead_event_counts_weekly?week_start=gte.2000-01-01&limit={n}",
+        "select * from lead_event_counts_weekly where week_start >= '2000-01-01' limit {n}",
+    ),
+    "filtered rows": (
+        f"{CONVERSIONS}?channel=in.(facebook,tv)&conversions=gt.0.{{n}}&limit=1000",
+        (
+            f"select {COLUMNS} from marketing_conversions where channel in ('facebook', 'tv') "
+            f"and conversions > 0.{{n}} order by {GRAIN} limit 1000"
+        ),
+    ),
+    "the latest": (
+        f"{CONVERSIONS}?conversions=gt.0.{{n}}&order=date.desc&limit=50",
+        (
+            f"select {COLUMNS} from marketing_conversions where conversions > 0.{{n}} "
+            f"order by date desc, {GRAIN} limit 50"
+        ),
+    ),
+    "sums": (
+        f"{CONVERSIONS}?select=channel,week_start,conversions.sum()&conversions=gt.0.{{n}}",
+        (
+            "select channel, week_start, cast(sum(cast(conversions as decimal(38, 18))) as double) "
+            "from marketing_conversions where conversions > 0.{n} group by all order by all"
+        ),
+    ),
+}
+"""Each as a query of the API and in SQL; the number makes it another one each time."""
+
+ASK = """
+import itertools, json, sys, threading, time
+
+netloc, path, headers, start, seconds, threads = json.loads(sys.argv[1])
+deadline = time.monotonic() + seconds
+done = []
+
+def ask(first):
+    connection = HTTPConnection(netloc, timeout=20)
+    for n in itertools.count(first, threads):
+        if time.monotonic() > deadline:
+            break
+        connection.request("GET", path.replace("{n}", str(n)), headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status in (200, 206), body
+        done.append(len(body))
+
+asking = [threading.Thread(target=ask, args=[start + n]) for n in range(threads)]
+for one in asking:
+    one.start()
+for one in asking:
+    one.join()
+print(len(done) / seconds)
+"""
+"""Clients in a process of their own, each with one connection; prints answers per second."""
+
+START = 1000
+CLIENTS = 8
+
+
+@click.command("marts")
+@click.option("--days", default=730, show_default=True, help="How many days the demo lake has.")
+@rounds_option(5)
+@seconds_option(4)
+def command(days: int, rounds: int, seconds: int) -> None:
+    """New questions to marts over HTTP, against DuckDB alone, and a probe beside them."""
+    with tempfile.TemporaryDirectory() as folder:
+        workplace = Workplace(Path(folder) / "data", PRODUCTION)
+        workplace.run("python", "-m", "lake", "demo", "--days", str(days))
+        workplace.run("dbt", "build")
+        workplace.add_user(*USER)
+        store = Store(workplace.data / "publications")
+        manifest = store.current()
+        assert manifest is not None
+        click.echo(f"{THREADS} threads, {CLIENTS} clients")
+        with (
+            workplace.server("api.app:create_app", factory=True) as url,
+            connect(store.path(manifest), threads=1) as connection,
+        ):
+            headers = {"Authorization": f"Bearer {access_token(url, *USER)}"}
+            numbers = itertools.count(START, 1_000_000)
+            for name, (path, sql) in QUESTIONS.items():
+                ours, theirs, quiet, busy = [], [], [], []
+                for _ in range(rounds):
+                    theirs.append(alone(connection, sql, next(numbers), seconds))
+                    quiet.append(p99(url, seconds))
+                    with clients(url, path, headers, next(numbers), seconds) as asking:
+                        busy.append(p99(url, seconds))
+                        ours.append(float(asking.communicate()[0]))
+                own, base = statistics.median(ours), statistics.median(theirs)
+                probe, calm = statistics.median(busy), statistics.median(quiet)
+                click.echo(
+                    f"{name:<14} over HTTP {own:>6,.0f}/s  DuckDB alone {base:>6,.0f}/s"
+                    f"  ratio {own / base:.2f}  p99 of a probe {probe * 1e3:.2f} ms"
+                    f"  quiet {calm * 1e3:.2f} ms  ratio {probe / calm:.2f}"
+                )
+
+
+def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: int) -> float:
+    """Ask DuckDB from as many threads as the server has; answers per second."""
+    deadline = time.monotonic() + seconds
+
+    def ask(first: int) -> int:
+        for done, n in enumerate(itertools.count(first, THREADS)):
+            if time.monotonic() > deadline:
+                return done
+            with connection.cursor() as cursor:
+                cursor.execute(sql.replace("{n}", str(n))).fetchall()
+        raise AssertionError
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return sum(pool.map(ask, range(start, start + THREADS))) / seconds
+
+
+def clients(
+    url: str, path: str, headers: dict[str, str], start: int, seconds: int
+) -> subprocess.Popen[str]:
+    """Start clients that ask over HTTP."""
+    asked = json.dumps([urlsplit(url).netloc, path, headers, start, seconds, CLIENTS])
+    return subprocess.Popen(
+        [sys.executable, "-c", ASK, asked], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
