@@ -47,7 +47,7 @@ ROUTES = [
     *docs.ROUTES,
 ]
 
-INJECTED = ("served", "publication", "serving", "pinned", "bounds", "tokens", "signing_in")
+INJECTED = ("served", "publication", "serving", "tokens", "signing_in")
 """What every handler may ask for; :func:`create_app` provides it."""
 
 
@@ -88,8 +88,6 @@ def create_app() -> ASGIApp:
         "served": Provide(served, sync_to_thread=False),
         "publication": Provide(publication, sync_to_thread=False),
         "serving": Provide(lambda: serving, sync_to_thread=False),
-        "pinned": Provide(lambda: pinned, sync_to_thread=False),
-        "bounds": Provide(lambda: settings.bounds, sync_to_thread=False),
         "tokens": Provide(lambda: tokens, sync_to_thread=False),
         "signing_in": Provide(lambda: signing_in, sync_to_thread=False),
     }
@@ -110,6 +108,8 @@ def create_app() -> ASGIApp:
                 "template": skeleton(ROUTES, INJECTED),
                 "examples": transformation.EXAMPLES,
                 "bearer": bearer,
+                "pinned": pinned,
+                "bounds": settings.bounds,
             }
         ),
         openapi_config=None,

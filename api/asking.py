@@ -12,18 +12,18 @@ from litestar.exceptions import HTTPException
 from msgspec import Meta
 
 from api.dialect.question import Refused
-from api.dialect.rendering import as_json
+from api.dialect.rendering import as_json, as_strict_json
 from api.dialect.sql import compile_question
 from api.formats import ROWS_AT_A_TIME, pieces
 from api.problems import shown
 from publication.connection import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from typing import TypeVar
 
     from api.dialect.question import Question
-    from api.dialect.sql import Parameter
+    from api.dialect.sql import Parameter, Selected
     from api.formats import FileFormat
     from api.opened import OpenPublication
     from api.work import Work
@@ -137,7 +137,16 @@ class Asked:
     async def objects(self, work: Work, window: Window) -> list[str]:
         """Read rows as JSON objects; raises as :meth:`rows`."""
         values = await self._values(work) | window.values
-        query = f"{self._statement.objects(as_json)} {WINDOW}"
+        found = await self._objects(work, as_json, values)
+        if any("NaN" in one or "Infinity" in one for one in found):
+            # Most likely it stands in a text. To look at every number beforehand takes longer.
+            found = await self._objects(work, as_strict_json, values)
+        return found
+
+    async def _objects(
+        self, work: Work, expression: Callable[[Selected], str], values: dict[str, object]
+    ) -> list[str]:
+        query = f"{self._statement.objects(expression)} {WINDOW}"
         return [text for (text,) in await _cast(work.rows(query, values))]
 
     async def total(self, work: Work) -> int:

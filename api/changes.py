@@ -1,6 +1,6 @@
 """What changed in a mart between two publications: late events change weeks that are past."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import duckdb
 import msgspec
@@ -12,16 +12,18 @@ from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
 from api.asking import Window
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.dialect.rendering import as_json
+from api.dialect.rendering import as_strict_json
 from api.dialect.sql import Selected
 from api.formats import ROWS_AT_A_TIME
 from api.marts import NEXT, may_read, named, next_link, parameter
 from api.opened import OpenPublication
-from api.pinned import Pinned, chosen, numbered
+from api.pinned import chosen, numbered, opened_as
 from api.problems import AnyRequest, MartProblem, documented
-from api.settings import Bounds
 from publication import Column, Mart
 from publication.sql import identifier, literal
+
+if TYPE_CHECKING:
+    from api.settings import Bounds
 
 Row = dict[str, Any]
 
@@ -77,7 +79,7 @@ PARAMETERS = [
     },
 )
 async def list_changes(
-    request: AnyRequest, mart: str, publication: OpenPublication, pinned: Pinned, bounds: Bounds
+    request: AnyRequest, mart: str, publication: OpenPublication
 ) -> Response[Changes]:
     """List the rows of a mart that were added, removed or changed since a publication.
 
@@ -87,13 +89,14 @@ async def list_changes(
     number = numbered(request, "since")
     if number is None:
         raise Refused("The parameter since is missing; give the number of an older publication.")
-    newer = await chosen(request, publication, pinned)
+    bounds: Bounds = request.app.state.bounds
+    newer = await chosen(request, publication)
     if number > newer.manifest.number:
         raise Refused(
             f"since={number} is newer than publication {newer.manifest.number}; "
             "changes are listed from an older publication to a newer one."
         )
-    older = newer if number == newer.manifest.number else await pinned.get(number)
+    older = newer if number == newer.manifest.number else await opened_as(request, number)
     (now, suffix), (before, _) = named(newer, mart), named(older, mart)
     may_read(request, publication, now, before)
     others = (
@@ -170,7 +173,7 @@ def _sql(mart: Mart, common: list[Column], compared: list[Column]) -> str:
     def json(side: str, columns: list[Column]) -> str:
         pairs = (
             f"{literal(one.name)}, "
-            + as_json(Selected(one.name, f"{side}.{identifier(one.name)}", one.type))
+            + as_strict_json(Selected(one.name, f"{side}.{identifier(one.name)}", one.type))
             for one in columns
         )
         return f"json_object({', '.join(pairs)})"

@@ -27,7 +27,7 @@ from api.conversions import (
 )
 from api.opened import OpenPublication
 from api.pages import FARTHEST, LARGEST, USUAL, Page
-from api.pinned import Pinned, chosen
+from api.pinned import chosen
 from api.problems import AnyRequest, documented, given_once, refuse_null
 
 LONGEST = 8_000
@@ -122,7 +122,6 @@ def page(
 async def source(
     request: AnyRequest,
     publication: OpenPublication,
-    pinned: Pinned,
     number: Annotated[  # noqa: ARG001 -- `chosen` reads it; here it is described
         int | None,
         QueryParameter(
@@ -134,7 +133,7 @@ async def source(
     ] = None,
 ) -> OpenPublication:
     """Choose the publication to answer from."""
-    return await chosen(request, publication, pinned)
+    return await chosen(request, publication)
 
 
 Element = TypeVar("Element")

@@ -1,7 +1,7 @@
 """Every mart of the publication: what it is, and its rows in PostgREST's read dialect."""
 
 import re
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -20,12 +20,14 @@ from api.described import FILES, SINGULAR
 from api.dialect.parsing import parse
 from api.formats import ARROW, CSV, FORMATS, JSON, PARQUET, FileFormat, Format
 from api.opened import OpenPublication
-from api.pinned import Pinned, chosen
+from api.pinned import chosen
 from api.problems import AnyRequest, MartProblem, documented, shown
-from api.settings import Bounds
 from api.streaming import streamed
 from publication import Column, Mart
 from publication.manifest import Test
+
+if TYPE_CHECKING:
+    from api.settings import Bounds
 
 PROVIDED = {
     JSON.media_type: JSON,
@@ -231,7 +233,7 @@ class Wanted(msgspec.Struct, frozen=True):
     },
 )
 async def read_mart(
-    request: AnyRequest, mart: str, publication: OpenPublication, pinned: Pinned, bounds: Bounds
+    request: AnyRequest, mart: str, publication: OpenPublication
 ) -> Response[list[Row]]:
     """Read rows in PostgREST's dialect.
 
@@ -241,7 +243,8 @@ async def read_mart(
     max. Without `order` rows come in the order of the mart's grain, which also decides between
     equal rows.
     """
-    source = await chosen(request, publication, pinned)
+    bounds: Bounds = request.app.state.bounds
+    source = await chosen(request, publication)
     found, suffix = named(source, mart)
     may_read(request, publication, found)
     question = parse(

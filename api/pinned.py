@@ -82,7 +82,7 @@ class Pinned:
             closing.add_done_callback(self._closing.discard)
 
 
-async def chosen(request: AnyRequest, served: OpenPublication, pinned: Pinned) -> OpenPublication:
+async def chosen(request: AnyRequest, served: OpenPublication) -> OpenPublication:
     """Choose the publication that a request names by its number, or the one that is served.
 
     Raises:
@@ -92,6 +92,12 @@ async def chosen(request: AnyRequest, served: OpenPublication, pinned: Pinned) -
     number = numbered(request, "publication")
     if number is None or number == served.manifest.number:
         return served
+    return await opened_as(request, number)
+
+
+async def opened_as(request: AnyRequest, number: int) -> OpenPublication:
+    """Open the publication with a number, or take it if it is open; raises as :func:`chosen`."""
+    pinned: Pinned = request.app.state.pinned
     return await pinned.get(number)
 
 

@@ -60,6 +60,7 @@ QUESTIONS = {
 
 ASK = """
 import itertools, json, sys, threading, time
+from http.client import HTTPConnection
 
 netloc, path, headers, start, seconds, threads = json.loads(sys.argv[1])
 deadline = time.monotonic() + seconds

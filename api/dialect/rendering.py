@@ -15,15 +15,20 @@ NESTED = ("STRUCT", "MAP", "UNION")
 def as_json(column: Selected) -> str:
     """SQL of a column for JSON.
 
-    JSON has no number that is none: those are texts, as PostgreSQL writes them. Moments are
-    written as ISO 8601 has them, bytes in base64 (RFC 4648 §4).
+    Moments are written as ISO 8601 has them, bytes in base64 (RFC 4648 §4). A floating-point
+    number that is none comes out as a word that JSON does not have; see :func:`as_strict_json`.
     """
+    return _text(column) or column.sql
+
+
+def as_strict_json(column: Selected) -> str:
+    """The same, with a text for every number that is none, as PostgreSQL writes it."""
     sql = column.sql
-    if column.type in FLOATING:
-        others = (("NaN", f"isnan({sql})"), ("Infinity", f"{sql} > 0"), ("-Infinity", f"{sql} < 0"))
-        cases = " ".join(f"when {what} then to_json('{name}')" for name, what in others)
-        return f"case when isfinite({sql}) then to_json({sql}) {cases} end"
-    return _text(column) or sql
+    if column.type not in FLOATING:
+        return as_json(column)
+    others = (("NaN", f"isnan({sql})"), ("Infinity", f"{sql} > 0"), ("-Infinity", f"{sql} < 0"))
+    cases = " ".join(f"when {what} then to_json('{name}')" for name, what in others)
+    return f"case when isfinite({sql}) then to_json({sql}) {cases} end"
 
 
 def as_flat(column: Selected) -> str:
