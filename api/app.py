@@ -1,5 +1,7 @@
 """The app: every part, put together."""
 
+import gc
+
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
@@ -115,6 +117,8 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
+    # What is there now stays: the garbage collector need not look at it again and again.
+    gc.freeze()
     return HotPath(framework, serving, bearer)
 
 

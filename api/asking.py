@@ -44,7 +44,7 @@ WHOLE_NUMBERS: dict[str, Any] = {
 }
 """DuckDB would round a text such as 1.5 to such a number, where PostgreSQL refuses it."""
 
-PLAIN: dict[str, Any] = {**WHOLE_NUMBERS, "DATE": date, "VARCHAR": str}
+PLAIN: dict[str, Any] = {**WHOLE_NUMBERS, "DOUBLE": float, "DATE": date, "VARCHAR": str}
 """What is read without asking DuckDB, which also takes dates that are written otherwise."""
 
 

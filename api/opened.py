@@ -13,7 +13,7 @@ import duckdb
 
 from api import __version__
 from api.answers import CACHE_CONTROL, Answers, etag, reusable
-from api.work import SECONDS, THREADS, Work
+from api.work import READY, SECONDS, THREADS, Work
 from publication import PublicationBroken, connect
 from publication.inspection import sha256
 
@@ -55,7 +55,7 @@ class OpenPublication:
         self._connection = connection
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="query")
-        self._slots = asyncio.Semaphore(THREADS)
+        self._slots = asyncio.Semaphore(READY)
         self._leases = 0
         self._idle = asyncio.Event()
         self._idle.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     import duckdb
 
-THREADS = os.cpu_count() or 1
-"""How many queries of one publication run at once; the others wait, and that costs no time of
-theirs."""
+THREADS = max((os.cpu_count() or 1) - 1, 1)
+"""How many queries of one publication run at once: one core is left to the event loop, so that
+what is kept is answered as fast as ever. The other queries wait, which costs no time of theirs."""
+
+READY = 2 * THREADS
+"""How many are at most given to the threads: one for each has to be there when the last ends."""
 
 SECONDS = 5.0
 """How long a query may take, unless a setting says otherwise."""
@@ -76,14 +80,29 @@ class Work:
         Raises:
             ServiceUnavailableException: The steps take too long.
         """
+        begun: list[float] = []
+
+        def stepping() -> Result:
+            begun.append(time.monotonic())
+            return step(self._cursor)
+
         async with self._slots:
             if not self._left:
                 raise self._too_long()
             loop = asyncio.get_running_loop()
-            started = loop.time()
             late = asyncio.Event()
-            timer = loop.call_at(started + self._left, self._interrupt, late)
-            running = loop.run_in_executor(self._threads, step, self._cursor)
+
+            def look() -> None:
+                # Waiting for a thread costs no time of the query's.
+                left = self._left - (time.monotonic() - begun[0] if begun else 0)
+                if left > 0:
+                    timers.append(loop.call_later(left, look))
+                    return
+                late.set()
+                self._cursor.interrupt()
+
+            timers = [loop.call_later(self._left, look)]
+            running = loop.run_in_executor(self._threads, stepping)
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
@@ -94,13 +113,10 @@ class Work:
                     raise self._too_long() from error
                 raise
             finally:
-                timer.cancel()
+                timers[-1].cancel()
                 await _ended(running)
-                self._left = max(self._left - (loop.time() - started), 0.0)
-
-    def _interrupt(self, late: asyncio.Event) -> None:
-        late.set()
-        self._cursor.interrupt()
+                if begun:
+                    self._left = max(self._left - (time.monotonic() - begun[0]), 0.0)
 
     def _too_long(self) -> ServiceUnavailableException:
         return ServiceUnavailableException(

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
+import re
+import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from api.work import THREADS
 from benchmarks.serving import PRODUCTION, USER, access_token
 from benchmarks.swaps import p99
-from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
+from benchmarks.workplace import Workplace, rounds_option, seconds_option
 from publication import Store, connect
 
 if TYPE_CHECKING:
@@ -59,32 +58,13 @@ QUESTIONS = {
 """Each as a query of the API and in SQL; the number makes it another one each time."""
 
 ASK = """
-import itertools, json, sys, threading, time
-from http.client import HTTPConnection
-
-netloc, path, headers, start, seconds, threads = json.loads(sys.argv[1])
-deadline = time.monotonic() + seconds
-done = []
-
-def ask(first):
-    connection = HTTPConnection(netloc, timeout=20)
-    for n in itertools.count(first, threads):
-        if time.monotonic() > deadline:
-            break
-        connection.request("GET", path.replace("{n}", str(n)), headers=headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status in (200, 206), body
-        done.append(len(body))
-
-asking = [threading.Thread(target=ask, args=[start + n]) for n in range(threads)]
-for one in asking:
-    one.start()
-for one in asking:
-    one.join()
-print(len(done) / seconds)
+local first, path = {start}, [[{path}]]
+request = function()
+  first = first + 1
+  return wrk.format("GET", (path:gsub("{{n}}", first)))
+end
 """
-"""Clients in a process of their own, each with one connection; prints answers per second."""
+"""What makes wrk ask something new each time."""
 
 START = 1000
 CLIENTS = 8
@@ -96,6 +76,8 @@ CLIENTS = 8
 @seconds_option(4)
 def command(days: int, rounds: int, seconds: int) -> None:
     """New questions to marts over HTTP, against DuckDB alone, and a probe beside them."""
+    if shutil.which("wrk") is None:
+        raise click.ClickException("wrk is not installed: apt-get install wrk.")
     with tempfile.TemporaryDirectory() as folder:
         workplace = Workplace(Path(folder) / "data", PRODUCTION)
         workplace.run("python", "-m", "lake", "demo", "--days", str(days))
@@ -116,9 +98,11 @@ def command(days: int, rounds: int, seconds: int) -> None:
                 for _ in range(rounds):
                     theirs.append(alone(connection, sql, next(numbers), seconds))
                     quiet.append(p99(url, seconds))
-                    with clients(url, path, headers, next(numbers), seconds) as asking:
+                    script = Path(folder) / "ask.lua"
+                    script.write_text(ASK.format(start=next(numbers), path=path))
+                    with clients(url, script, headers, seconds) as asking:
                         busy.append(p99(url, seconds))
-                        ours.append(float(asking.communicate()[0]))
+                        ours.append(rate(asking.communicate()[0]))
                 own, base = statistics.median(ours), statistics.median(theirs)
                 probe, calm = statistics.median(busy), statistics.median(quiet)
                 click.echo(
@@ -144,11 +128,20 @@ def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: 
         return sum(pool.map(ask, range(start, start + THREADS))) / seconds
 
 
-def clients(
-    url: str, path: str, headers: dict[str, str], start: int, seconds: int
-) -> subprocess.Popen[str]:
+def clients(url: str, script: Path, headers: dict[str, str], seconds: int) -> subprocess.Popen[str]:
     """Start clients that ask over HTTP."""
-    asked = json.dumps([urlsplit(url).netloc, path, headers, start, seconds, CLIENTS])
-    return subprocess.Popen(
-        [sys.executable, "-c", ASK, asked], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    fields = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "-s", str(script), *fields, url]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def rate(report: str) -> float:
+    """Read the answers per second off a report of wrk.
+
+    Raises:
+        RuntimeError: A request failed or was answered by an error.
+    """
+    found = re.search(r"Requests/sec:\s+([\d.]+)", report)
+    if found is None or "Socket errors" in report or "Non-2xx" in report:
+        raise RuntimeError(report)
+    return float(found[1])
