@@ -1,7 +1,5 @@
 """The app: every part, put together."""
 
-import gc
-
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
@@ -117,8 +115,6 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    # What is there now stays: the garbage collector need not look at it again and again.
-    gc.freeze()
     return HotPath(framework, serving, bearer)
 
 
