@@ -8,7 +8,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
-from api import changes, counts, docs, log, marketing, marts, system, transformation
+from api import catalogue, changes, counts, docs, log, marketing, marts, system, transformation
 from api.auth import routes as auth
 from api.auth.bearer import Bearer
 from api.auth.limits import Limit
@@ -41,6 +41,7 @@ ROUTES = [
     *system.ROUTES,
     *transformation.ROUTES,
     *marketing.ROUTES,
+    *catalogue.ROUTES,
     *marts.ROUTES,
     *changes.ROUTES,
     *auth.ROUTES,

@@ -96,25 +96,28 @@ async def list_changes(
             f"since={number} is newer than publication {newer.manifest.number}; "
             "changes are listed from an older publication to a newer one."
         )
-    older = newer if number == newer.manifest.number else await opened_as(request, number)
-    (now, suffix), (before, _) = named(newer, mart), named(older, mart)
-    may_read(request, publication, now, before)
-    others = (
-        (name, value)
-        for name, value in request.query_params.multi_items()
-        if name not in {"since", "publication"}
-    )
-    question = parse(others)
-    if suffix or question.terms or question.conditions or question.order:
-        raise Refused("Changes take only since, publication, limit and offset, and come as JSON.")
-    if now.grain != before.grain:
-        raise Refused(
-            f"The grain of {mart} was {', '.join(before.grain)} in publication {number} and is "
-            f"{', '.join(now.grain)} in {newer.manifest.number}: their rows cannot be compared."
+    with newer.lease():  # while the older one is opened
+        older = newer if number == newer.manifest.number else await opened_as(request, number)
+        (now, suffix), (before, _) = named(newer, mart), named(older, mart)
+        may_read(request, publication, now, before)
+        others = (
+            (name, value)
+            for name, value in request.query_params.multi_items()
+            if name not in {"since", "publication"}
         )
-    window = Window(question.offset, question.limit)
-    limit = bounds.rows + 1 if window.limit is None else min(window.limit, bounds.rows + 1)
-    found = await _compare(newer, older, now, before, Window(window.offset, limit))
+        question = parse(others)
+        if suffix or question.terms or question.conditions or question.order:
+            raise Refused(
+                "Changes take only since, publication, limit and offset, and come as JSON."
+            )
+        if now.grain != before.grain:
+            raise Refused(
+                f"The grain of {mart} was {', '.join(before.grain)} in publication {number} and is "
+                f"{', '.join(now.grain)} in {newer.manifest.number}: their rows cannot be compared."
+            )
+        window = Window(question.offset, question.limit)
+        limit = bounds.rows + 1 if window.limit is None else min(window.limit, bounds.rows + 1)
+        found = await _compare(newer, older, now, before, Window(window.offset, limit))
     cut = len(found) > bounds.rows
     columns = {
         side: {(c.name, c.type) for c in one.columns}

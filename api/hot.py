@@ -210,14 +210,17 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
 
 
 def _request(key: Key) -> HTTPScope:
-    """The scope of a request that would be answered by what is kept under a key."""
+    """The scope of a request that would be answered by what is kept under a key.
+
+    Only for the head: an answer that became too long to be kept need not be made to its end.
+    """
     path, query, *values = key
     named = zip(KEYED, values, strict=True)
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
-        "method": "GET",
+        "method": "HEAD",
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),

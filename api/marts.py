@@ -1,121 +1,35 @@
-"""Every mart of the publication: what it is, and its rows in PostgREST's read dialect."""
+"""The rows of every mart, in PostgREST's read dialect and four formats."""
 
-import re
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get
 from litestar.datastructures import ResponseHeader
-from litestar.datastructures.headers import Accept
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
-from msgspec import Meta
 
 from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
 from api.asking import Asked, NotThatMany, Window
 from api.auth.bearer import admit
 from api.described import FILES, SINGULAR
 from api.dialect.parsing import parse
-from api.formats import ARROW, CSV, FORMATS, JSON, PARQUET, FileFormat, Format
+from api.formats import FORMATS, FileFormat
 from api.opened import OpenPublication
 from api.pinned import chosen
 from api.problems import AnyRequest, MartProblem, documented, shown
 from api.streaming import streamed
-from publication import Column, Mart
-from publication.manifest import Test
+from api.wanted import Wanted, read_wanted
+from publication import Mart
 
 if TYPE_CHECKING:
     from api.settings import Bounds
 
-PROVIDED = {
-    JSON.media_type: JSON,
-    "application/vnd.pgrst.array+json": JSON,
-    SINGULAR: JSON,
-    **{one.media_type: one for one in (CSV, ARROW, PARQUET)},
-}
-"""What may be accepted; the first fits whatever is left open."""
-
-REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
-"""A kind that the client does not take (RFC 9110 §12.4.2)."""
-
 HELD = 1 << 20
 """Up to how many bytes an answer is made whole and kept; a longer one is sent while it is made."""
 
-COUNTS = re.compile(r"\bcount=(exact|planned|estimated)\b")
-"""A preference (RFC 7240); here every count is exact."""
-
 Row = dict[str, Any]
-
-
-class MartLinks(msgspec.Struct):
-    """Where more is about a mart."""
-
-    rows: str
-    csv: str
-    arrow: str
-    parquet: str
-    publication: str
-
-
-class MartEntry(msgspec.Struct, kw_only=True):
-    """A mart, as its contract and its manifest describe it."""
-
-    name: str
-    description: str
-    grain: Annotated[
-        tuple[str, ...], Meta(description="The columns whose values name a row; the usual order.")
-    ]
-    scope: Annotated[
-        str | None,
-        Meta(description="Who may read its rows: `open`, a scope, or null for any good token."),
-    ]
-    rows: Annotated[int, Meta(ge=0, description="How many rows it has.")]
-    columns: tuple[Column, ...]
-    tests: tuple[Test, ...]
-    links: MartLinks
-
-
-@get(
-    "/api/v1/marts",
-    operation_id="listMarts",
-    summary="The marts that are published",
-    tags=["Marts"],
-    response_headers=PUBLISHED,
-    responses=documented(406, 503),
-)
-async def list_marts(publication: OpenPublication) -> Response[list[MartEntry]]:
-    """List all marts of the publication: columns, grain, tests, and who may read them.
-
-    Names and columns of marts are public; their rows need not be.
-    """
-    number = publication.manifest.number
-    entries = [
-        MartEntry(
-            name=mart.name,
-            description=mart.description,
-            grain=mart.grain,
-            scope=mart.scope,
-            rows=mart.rows,
-            columns=mart.columns,
-            tests=mart.tests,
-            links=_links(mart.name, number),
-        )
-        for mart in publication.manifest.marts
-    ]
-    return publication.answer(entries, msgspec.json.encode(entries).decode())
-
-
-def _links(mart: str, number: int) -> MartLinks:
-    rows = f"/api/v1/marts/{mart}"
-    return MartLinks(
-        rows=rows,
-        csv=f"{rows}.csv",
-        arrow=f"{rows}.arrow",
-        parquet=f"{rows}.parquet",
-        publication=f"/api/v1/publications/{number}",
-    )
 
 
 def parameter(
@@ -190,27 +104,6 @@ class NotOne(HTTPException):
         self.details = f"The result contains {rows} rows"
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """How an answer is wanted.
-
-    Attributes:
-        window: Which rows.
-        format: In which format.
-        single: Whether one row by itself is wanted.
-        counted: Whether the rows are to be counted.
-    """
-
-    window: Window
-    format: Format
-    single: bool
-    counted: bool
-
-    @property
-    def media_type(self) -> str:
-        """What ``Content-Type`` says."""
-        return SINGULAR if self.single else self.format.media_type
-
-
 @get(
     "/api/v1/marts/{mart:str}",
     operation_id="readMart",
@@ -250,7 +143,7 @@ async def read_mart(
     question = parse(
         (name, value) for name, value in request.query_params.multi_items() if name != "publication"
     )
-    wanted = _wanted(request, suffix, Window(question.offset, question.limit))
+    wanted = read_wanted(request, suffix, Window(question.offset, question.limit))
     asked = Asked(source, found, question)
     said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
     canonical = msgspec.json.encode(said).decode()
@@ -365,32 +258,6 @@ def may_read(request: AnyRequest, served: OpenPublication, *asked: Mart) -> None
         admit(request, frozenset(scope for scope in scopes if scope and scope != "open"))
 
 
-def _wanted(request: AnyRequest, suffix: str | None, window: Window) -> Wanted:
-    """Read how the answer is wanted: by the suffix of its name, or else by what is accepted.
-
-    Raises:
-        HTTPException: 406: it is not to be had so.
-    """
-    profile = request.headers.get("accept-profile", "public")
-    if profile != "public":
-        raise HTTPException(
-            f"There is no schema {shown(profile)}; there is public.", status_code=406
-        )
-    window = window.of(request.headers.get("range"))
-    counted = COUNTS.search(request.headers.get("prefer", "")) is not None
-    if suffix is not None:
-        return Wanted(window, FORMATS[suffix], single=False, counted=counted)
-    header = ", ".join(request.headers.getall("accept", ["*/*"]))
-    taken = [kind.strip() for kind in header.split(",") if not REFUSED.search(kind)]
-    best = Accept(", ".join(taken)).best_match(list(PROVIDED)) if any(taken) else None
-    if best is None or "nulls=stripped" in header:
-        raise HTTPException(
-            f"Accept: {shown(header)} is not to be had; there are {', '.join(PROVIDED)}.",
-            status_code=406,
-        )
-    return Wanted(window, PROVIDED[best], single=best == SINGULAR, counted=counted)
-
-
 def next_link(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
     """Link to the rows after those that one answer holds."""
     kept = [
@@ -404,4 +271,4 @@ def next_link(request: AnyRequest, source: OpenPublication, window: Window, most
     return f'<{request.scope["path"]}?{query}>; rel="next"'
 
 
-ROUTES = [list_marts, read_mart]
+ROUTES = [read_mart]

@@ -74,7 +74,8 @@ class OpenPublication:
 
     async def close(self) -> None:
         """Close the file as soon as the last lease has ended. Nobody takes a new one now."""
-        await self._idle.wait()
+        while self._leases:  # another one may have begun as soon as one ended
+            await self._idle.wait()
         self._threads.shutdown()  # no thread works: whoever has work has a lease
         await asyncio.to_thread(self._connection.close)
 
