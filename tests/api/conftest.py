@@ -294,7 +294,8 @@ def running(
 
         url = until(listening, what="the server")
         server = Server(url, process, log_file)
-        with server.client() as client:
+        # Not held against the document: a test may start a server that cannot make one.
+        with httpx.Client(base_url=url, timeout=20) as client:
             until(lambda: _answers(client), what="the first answer")
         yield server
     finally:
