@@ -19,6 +19,7 @@ from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
 from api.problems import AnyRequest, answer_problem, no_coding, no_publication
+from api.querying.pool import Processes
 from api.serving import Serving
 from api.settings import Settings, SettingsError
 
@@ -66,8 +67,9 @@ def create_app() -> ASGIApp:
     log.configure(settings.environment)
     for warning in settings.auth.warnings:
         logger.warning(warning)
-    serving = Serving(settings.store, counts.REQUIRED, settings.bounds.seconds)
-    pinned = Pinned(settings.store, settings.bounds.seconds)
+    processes = Processes(settings.processes)
+    serving = Serving(settings.store, counts.REQUIRED, processes, settings.bounds.seconds)
+    pinned = Pinned(settings.store, processes, settings.bounds.seconds)
     tokens = Tokens(settings.auth.key, settings.auth.token_seconds, users)
     bearer = Bearer(tokens, users)
     signing_in = SigningIn(
@@ -95,7 +97,7 @@ def create_app() -> ASGIApp:
     framework = Litestar(
         ROUTES,
         dependencies=dependencies,
-        lifespan=[serving.lifespan, pinned.lifespan],
+        lifespan=[processes.lifespan, serving.lifespan, pinned.lifespan],
         before_request=refuse_unacceptable,
         before_send=[allow_head],
         exception_handlers={Exception: answer_problem},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,18 +13,18 @@ from litestar.exceptions import HTTPException
 from msgspec import Meta
 
 from api.dialect.question import Refused
-from api.dialect.rendering import as_json, as_strict_json
+from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
-from api.formats import ROWS_AT_A_TIME, pieces
 from api.problems import shown
+from api.querying import steps
 from publication.connection import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable
     from typing import TypeVar
 
     from api.dialect.question import Question
-    from api.dialect.sql import Parameter, Selected
+    from api.dialect.sql import Parameter
     from api.formats import FileFormat
     from api.opened import OpenPublication
     from api.work import Work
@@ -134,20 +135,23 @@ class Asked:
         values = await self._values(work) | window.values
         return await _cast(work.rows(f"{self._statement.rows()} {WINDOW}", values))
 
-    async def objects(self, work: Work, window: Window) -> list[str]:
-        """Read rows as JSON objects; raises as :meth:`rows`."""
-        values = await self._values(work) | window.values
-        found = await self._objects(work, as_json, values)
-        if any("NaN" in one or "Infinity" in one for one in found):
-            # Most likely it stands in a text. To look at every number beforehand takes longer.
-            found = await self._objects(work, as_strict_json, values)
-        return found
+    async def array(self, work: Work, window: Window, most: int) -> tuple[int, bytes]:
+        """Read rows as objects of JSON; raises as :meth:`rows`.
 
-    async def _objects(
-        self, work: Work, expression: Callable[[Selected], str], values: dict[str, object]
-    ) -> list[str]:
-        query = f"{self._statement.objects(expression)} {WINDOW}"
-        return [text for (text,) in await _cast(work.rows(query, values))]
+        Args:
+            work: What runs the query.
+            window: Which rows.
+            most: Only so many of them are answered.
+
+        Returns:
+            How many rows there are, and the first of them with commas between.
+        """
+        values = await self._values(work) | window.values
+        query, strict = (
+            f"{self._statement.objects(expression)} {WINDOW}"
+            for expression in (as_json, as_strict_json)
+        )
+        return await _cast(work.do(steps.array, query, strict, values, most))
 
     async def total(self, work: Work) -> int:
         """Count all rows; raises as :meth:`rows`."""
@@ -165,15 +169,10 @@ class Asked:
         """
         with self.source.work() as work:
             values = await self._values(work) | window.values
-            query = f"{self._statement.rows(kind.expression)} {WINDOW}"
-
-            def start(cursor: duckdb.DuckDBPyConnection) -> Iterator[bytes]:
-                found = cursor.sql(query, params=values)
-                return pieces(kind, found.to_arrow_reader(ROWS_AT_A_TIME))
-
-            written = await _cast(work.do(start))
-            while piece := await _cast(work.do(lambda _: next(written, b""))):
-                yield piece
+            query = f"{self._statement.rows(as_typed if kind.typed else as_flat)} {WINDOW}"
+            async with aclosing(work.each(steps.pieces, query, values, kind.suffix)) as written:
+                while piece := await _cast(anext(written, b"")):
+                    yield piece
 
     async def _values(self, work: Work) -> dict[str, object]:
         """Read the query's values as their columns' types.

@@ -11,7 +11,8 @@ from api import counts, transformation
 from api.app import INJECTED, ROUTES
 from api.docs import standalone
 from api.openapi import Document, as_yaml, document_of, skeleton
-from api.opened import OpenPublication, open_publication
+from api.opened import open_publication, pointed_to
+from api.querying.pool import Processes
 from publication import PublicationError, Store
 
 
@@ -37,8 +38,8 @@ async def _document(store: Store) -> Document:
         raise click.ClickException(
             f"There is no publication in {store.folder} yet; `dbt build` makes one."
         )
-    publication = OpenPublication(*open_publication(store, pointer, counts.REQUIRED))
-    try:
+    manifest = pointed_to(store, pointer, counts.REQUIRED)
+    processes = Processes(1)
+    async with processes.lifespan():
+        publication = await open_publication(store, manifest, processes)
         return await document_of(publication, skeleton(ROUTES, INJECTED), transformation.EXAMPLES)
-    finally:
-        await publication.close()

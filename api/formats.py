@@ -10,14 +10,10 @@ import msgspec
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from api.dialect.rendering import as_flat, as_typed
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
-
-    from api.dialect.sql import Selected
 
 ROWS_AT_A_TIME = 65_536
 """How many rows are in memory at once; in Parquet, the size of a row group."""
@@ -39,12 +35,12 @@ class FileFormat(Format, frozen=True):
     """A format that is written piece by piece and has no limit.
 
     Attributes:
-        expression: How a column has to be selected for it.
         writer: Opens what writes batches of rows into a file.
+        typed: Whether it has types; in one without them everything is a text.
     """
 
-    expression: Callable[[Selected], str]
     writer: Callable[[Any, pa.Schema], Any]
+    typed: bool = True
 
 
 JSON = Format("json", "application/json")
@@ -52,21 +48,21 @@ JSON = Format("json", "application/json")
 CSV = FileFormat(
     "csv",
     "text/csv",
-    as_flat,
     # RFC 4180; a field without a value is empty, and an empty text is "".
     lambda file, schema: csv.CSVWriter(file, schema, write_options=csv.WriteOptions(eol="\r\n")),
+    typed=False,
 )
 
-ARROW = FileFormat("arrow", "application/vnd.apache.arrow.stream", as_typed, pa.ipc.new_stream)
+ARROW = FileFormat("arrow", "application/vnd.apache.arrow.stream", pa.ipc.new_stream)
 
 PARQUET = FileFormat(
     "parquet",
     "application/vnd.apache.parquet",
-    as_typed,
     lambda file, schema: parquet.ParquetWriter(file, schema, compression="zstd"),
 )
 
-FORMATS: dict[str, Format] = {one.suffix: one for one in (JSON, CSV, ARROW, PARQUET)}
+FILE_FORMATS = {one.suffix: one for one in (CSV, ARROW, PARQUET)}
+FORMATS: dict[str, Format] = {JSON.suffix: JSON, **FILE_FORMATS}
 """By suffix."""
 
 
@@ -96,7 +92,7 @@ class _Written(io.RawIOBase):
         return taken
 
 
-def pieces(kind: FileFormat, batches: pa.RecordBatchReader) -> Iterator[bytes]:
+def written(kind: FileFormat, batches: pa.RecordBatchReader) -> Iterator[bytes]:
     """Write rows in a format, piece by piece. Blocks.
 
     Args:

@@ -174,14 +174,13 @@ async def _json(
     window = wanted.window
     limit = most + 1 if window.limit is None else min(window.limit, most + 1)
     with asked.source.work() as work:
-        objects = await asked.objects(work, Window(window.offset, limit))
+        found, rows = await asked.array(work, Window(window.offset, limit), most)
         total = await asked.total(work) if wanted.counted else None
-    cut = len(objects) > most
-    del objects[most:]
-    _set_range(response, window, len(objects), total, cut=cut)
-    if wanted.single and len(objects) != 1:
-        raise NotOne(len(objects))
-    response.content = (objects[0] if wanted.single else f"[{','.join(objects)}]").encode()
+    cut = found > most
+    _set_range(response, window, min(found, most), total, cut=cut)
+    if wanted.single and found != 1:
+        raise NotOne(min(found, most))
+    response.content = rows if wanted.single else b"[%b]" % rows
     if cut:
         response.headers["Link"] = next_link(request, asked.source, window, most)
     return response

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from api import __version__
 from api.answers import CACHE_CONTROL, Answers, etag, reusable
-from api.work import READY, SECONDS, THREADS, Work
-from publication import PublicationBroken, connect
+from api.work import SECONDS, Work
+from publication import PublicationBroken
 from publication.inspection import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from litestar import Response
 
     from api.answers import Content
+    from api.querying.pool import Processes
     from publication import Manifest, Pointer, Store
 
 
@@ -36,26 +35,25 @@ class OpenPublication:
         manifest: What it says of itself.
         answers: What was answered from it.
         marts: Its marts by name.
+        key: What its file is called where DuckDB is asked.
     """
 
-    def __init__(
-        self, manifest: Manifest, connection: duckdb.DuckDBPyConnection, seconds: float = SECONDS
-    ) -> None:
+    def __init__(self, manifest: Manifest, processes: Processes, key: int, seconds: float) -> None:
         """Take over what :func:`open_publication` opened.
 
         Args:
             manifest: Its manifest.
-            connection: To its file, read-only. Closing it is this object's business from now on.
+            processes: What asks DuckDB.
+            key: What its file is called there. To close it is this object's business from now on.
             seconds: How long what one request asks of it may take.
         """
         self.manifest = manifest
         self.answers = Answers()
         self.marts = {mart.name: mart for mart in manifest.marts}
         self._provenance = _provenance(manifest)
-        self._connection = connection
+        self._processes = processes
+        self.key = key
         self._seconds = seconds
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="query")
-        self._slots = asyncio.Semaphore(READY)
         self._leases = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,14 +74,20 @@ class OpenPublication:
         """Close the file as soon as the last lease has ended. Nobody takes a new one now."""
         while self._leases:  # another one may have begun as soon as one ended
             await self._idle.wait()
-        self._threads.shutdown()  # no thread works: whoever has work has a lease
-        await asyncio.to_thread(self._connection.close)
+        self._processes.close(self.key)
 
     @contextmanager
-    def work(self) -> Iterator[Work]:
-        """Lease it, for queries on a cursor of their own that together have a time."""
-        with self.lease(), self._connection.cursor() as cursor:
-            yield Work(cursor, self._threads, self._slots, self._seconds)
+    def work(self, *others: OpenPublication) -> Iterator[Work]:
+        """Lease it, for steps that together have a time.
+
+        Args:
+            others: Publications that the steps read too: they get a cursor for each of all.
+        """
+        with ExitStack() as leases:
+            for one in (self, *others):
+                leases.enter_context(one.lease())
+            keys = [one.key for one in (self, *others)]
+            yield Work(self._processes, keys, self._seconds)
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run one query; see :meth:`api.work.Work.rows`."""
@@ -132,10 +136,8 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-def open_publication(
-    store: Store, pointer: Pointer, required: Mapping[str, set[str]]
-) -> tuple[Manifest, duckdb.DuckDBPyConnection]:
-    """Open what the pointer names, and check that it can be served. Blocks.
+def pointed_to(store: Store, pointer: Pointer, required: Mapping[str, set[str]]) -> Manifest:
+    """Read the manifest of what the pointer names, and check that it can be served. Blocks.
 
     Args:
         store: Where the publications are.
@@ -143,8 +145,8 @@ def open_publication(
         required: The marts, each with the columns, without which it cannot be served.
 
     Raises:
-        PublicationError: Its manifest or its file is missing, damaged or not the one pointed to,
-            or it lacks what is required.
+        PublicationError: Its manifest is missing, damaged or not the one pointed to, or it lacks
+            what is required.
     """
     manifest = store.manifest(pointer.number)
     if (manifest.file, manifest.digest) != (pointer.file, pointer.digest):
@@ -161,18 +163,30 @@ def open_publication(
                 f"Publication {manifest.number} lacks what this API serves: {name} with "
                 f"{', '.join(sorted(missing))}."
             )
-    return manifest, open_file(store, manifest)
+    return manifest
 
 
-def open_file(store: Store, manifest: Manifest) -> duckdb.DuckDBPyConnection:
+async def open_publication(
+    store: Store, manifest: Manifest, processes: Processes, seconds: float = SECONDS
+) -> OpenPublication:
     """Open a publication's file by its own name, and check that it is what its manifest says.
 
-    Blocks. The caller closes the connection.
+    Args:
+        store: Where the publications are.
+        manifest: What it says of itself.
+        processes: What asks DuckDB.
+        seconds: How long what one request asks of it may take.
 
     Raises:
         PublicationBroken: It is missing, damaged or cannot be queried.
     """
-    path = store.path(manifest)
+    path = store.path(manifest).absolute()
+    await asyncio.to_thread(_verify, path, manifest)
+    key = await processes.open(path, [mart.name for mart in manifest.marts])
+    return OpenPublication(manifest, processes, key, seconds)
+
+
+def _verify(path: Path, manifest: Manifest) -> None:
     try:
         digest = sha256(path)
     except OSError as error:
@@ -181,12 +195,3 @@ def open_file(store: Store, manifest: Manifest) -> duckdb.DuckDBPyConnection:
         raise PublicationBroken(
             f"{path} is damaged: its SHA-256 is {digest}, its manifest says {manifest.sha256}."
         )
-    connection = connect(path, threads=1)
-    try:
-        with connection.cursor() as cursor:
-            for mart in manifest.marts:
-                cursor.table(f'main."{mart.name}"').limit(1).fetchall()
-    except duckdb.Error as error:
-        connection.close()
-        raise PublicationBroken(f"{path} cannot be queried: {error}") from error
-    return connection

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from litestar.exceptions import ClientException
 
-from api.opened import OpenPublication, open_file
+from api.opened import OpenPublication, open_publication
 from api.problems import AnyRequest, given_once, shown, status_of_invalid
 from api.work import SECONDS
 from publication import PublicationError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
+    from api.querying.pool import Processes
     from publication import Store
 
 NUMBER = re.compile(r"[1-9]\d{0,30}", re.ASCII)
@@ -31,14 +32,16 @@ OPEN = 4
 class Pinned:
     """Publications that are opened when a request names them, and the latest few kept open."""
 
-    def __init__(self, store: Store, seconds: float = SECONDS) -> None:
+    def __init__(self, store: Store, processes: Processes, seconds: float = SECONDS) -> None:
         """Open nothing yet.
 
         Args:
             store: Where the publications are.
+            processes: What asks DuckDB.
             seconds: How long what one request asks of a publication may take.
         """
         self._store = store
+        self._processes = processes
         self._seconds = seconds
         self._open: OrderedDict[int, OpenPublication] = OrderedDict()
         self._opening = asyncio.Lock()
@@ -68,8 +71,9 @@ class Pinned:
             raise
         async with self._opening:
             if number not in self._open:
-                connection = await asyncio.to_thread(open_file, self._store, manifest)
-                self._open[number] = OpenPublication(manifest, connection, self._seconds)
+                self._open[number] = await open_publication(
+                    self._store, manifest, self._processes, self._seconds
+                )
                 while len(self._open) > OPEN:
                     self._let_go(next(iter(self._open)))
             self._open.move_to_end(number)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loguru import logger
 
-from api.opened import OpenPublication, open_publication
+from api.opened import OpenPublication, open_publication, pointed_to
 from api.sight import Sight, look
 from api.work import SECONDS
 from publication import PublicationError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
+    from api.querying.pool import Processes
     from publication import Store
 
 LOOK_EVERY = 0.25
@@ -56,17 +57,23 @@ class Serving:
     """
 
     def __init__(
-        self, store: Store, required: Mapping[str, set[str]], seconds: float = SECONDS
+        self,
+        store: Store,
+        required: Mapping[str, set[str]],
+        processes: Processes,
+        seconds: float = SECONDS,
     ) -> None:
         """Serve nothing yet.
 
         Args:
             store: Where the publications are.
             required: The marts, each with the columns, without which none can be served.
+            processes: What asks DuckDB.
             seconds: How long what one request asks of a publication may take.
         """
         self.store = store
         self._required = required
+        self._processes = processes
         self._seconds = seconds
         self.publication: OpenPublication | None = None
         self.refusal: Refusal | None = None
@@ -138,14 +145,14 @@ class Serving:
         wait = min(max(sight.since + SERVED_AFTER - time.time(), 0), SERVED_AFTER)
         moment = loop.time() + wait
         try:
-            opened = await asyncio.to_thread(
-                open_publication, self.store, sight.pointer, self._required
+            manifest = await asyncio.to_thread(
+                pointed_to, self.store, sight.pointer, self._required
             )
+            new = await open_publication(self.store, manifest, self._processes, self._seconds)
         except PublicationError:
             if await asyncio.to_thread(look, self.store) == sight:
                 raise
             return  # a newer one came, and this one may be gone: the next look sees it
-        new = OpenPublication(*opened, self._seconds)
         try:
             if self.warm:
                 await self.warm(new)

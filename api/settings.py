@@ -10,6 +10,7 @@ import msgspec
 
 from api.auth.settings import AuthSettings
 from api.errors import SettingsError
+from api.querying.pool import PROCESSES
 from api.variables import whole_number
 from publication import PublicationError, Store
 
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         store: The publications, as ``LEADMARTS_PUBLICATIONS`` and its like say.
         auth: Users and tokens.
         bounds: What one request may ask for at most.
+        processes: ``LEADMARTS_QUERY_PROCESSES``: how many processes of each worker ask DuckDB.
     """
 
     environment: Environment
@@ -63,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     auth: AuthSettings
     bounds: Bounds
+    processes: int
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -84,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             store=store,
             auth=auth,
             bounds=Bounds.from_environment(),
+            processes=whole_number("LEADMARTS_QUERY_PROCESSES", PROCESSES, 64),
         )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.work import THREADS
+from api.querying.pool import PROCESSES
 from benchmarks.serving import PRODUCTION, USER, access_token
 from benchmarks.swaps import p99
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
@@ -86,7 +86,7 @@ def command(days: int, rounds: int, seconds: int) -> None:
         store = Store(workplace.data / "publications")
         manifest = store.current()
         assert manifest is not None
-        click.echo(f"{THREADS} threads, {CLIENTS} clients")
+        click.echo(f"{PROCESSES} threads, {CLIENTS} clients")
         with (
             workplace.server("api.app:create_app", factory=True) as url,
             connect(store.path(manifest), threads=1) as connection,
@@ -117,15 +117,15 @@ def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: 
     deadline = time.monotonic() + seconds
 
     def ask(first: int) -> int:
-        for done, n in enumerate(itertools.count(first, THREADS)):
+        for done, n in enumerate(itertools.count(first, PROCESSES)):
             if time.monotonic() > deadline:
                 return done
             with connection.cursor() as cursor:
                 cursor.execute(sql.replace("{n}", str(n))).fetchall()
         raise AssertionError
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return sum(pool.map(ask, range(start, start + THREADS))) / seconds
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        return sum(pool.map(ask, range(start, start + PROCESSES))) / seconds
 
 
 def clients(url: str, script: Path, headers: dict[str, str], seconds: int) -> subprocess.Popen[str]:

@@ -1,0 +1,1 @@
+"""DuckDB in processes of its own: what it computes never holds the interpreter that answers."""

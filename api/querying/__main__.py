@@ -1,0 +1,15 @@
+"""``python -m api.querying SOCKET``: a process that asks DuckDB, started by the server."""
+
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from api.querying.process import serve
+
+# Ctrl-C reaches the whole group of processes; the server ends this one when it is done.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with suppress(OSError):  # the server is gone
+    serve(socket.socket(fileno=int(sys.argv[1])))
+os._exit(0)  # nothing is left to do, and DuckDB complains of what is kept for the next step

@@ -1,0 +1,226 @@
+"""The processes that ask DuckDB, as the event loop sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from litestar.exceptions import ServiceUnavailableException
+from loguru import logger
+
+from api.problems import RETRY
+from api.querying.process import LENGTH, frame
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from litestar import Litestar
+
+PROCESSES = min(max((os.cpu_count() or 1) - 1, 1), 4)
+"""How many there are, unless a setting says otherwise: one core is left to the event loop."""
+
+READY = 2
+"""How many steps each has at most: one, and one that is there when it ends."""
+
+ENDED = "The process that asked DuckDB has ended in the middle; there is a new one: ask again."
+
+PATIENCE = 2.0
+"""Seconds for a process to end by itself when the server stops."""
+
+ROOT = Path(__file__).parents[2]
+
+
+class Done(NamedTuple):
+    """What came of a step.
+
+    Attributes:
+        result: Its result.
+        seconds: How long it took.
+    """
+
+    result: Any
+    seconds: float
+
+
+class Process(asyncio.Protocol):
+    """One process, and the answers it owes."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._received = bytearray()
+        self._waiting: list[asyncio.Future[Done]] = []
+        self._transport: asyncio.Transport | None = None
+        self._popen: subprocess.Popen[bytes] | None = None
+        self.gone = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            command = [sys.executable, "-m", "api.querying", str(fd)]
+            self._popen = subprocess.Popen(  # noqa: ASYNC220 -- it takes a millisecond
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[fd]
+            )
+        ours.setblocking(False)
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+
+    async def stop(self) -> None:
+        """End it: by itself if it does so soon."""
+        assert self._popen is not None  # noqa: S101 -- it was started
+        if self._transport is not None:
+            self._transport.close()
+        try:
+            await asyncio.to_thread(self._popen.wait, PATIENCE)
+        except subprocess.TimeoutExpired:  # it is in the middle of a step
+            self._popen.kill()
+            self._popen.wait()
+
+    @property
+    def owed(self) -> int:
+        """How many answers it owes."""
+        return len(self._waiting)
+
+    def ask(self, *message: object) -> asyncio.Future[Done]:
+        """Send a message.
+
+        Returns:
+            What will come of it; it raises what the process did, or that it has ended.
+        """
+        future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        if self._transport is None or self.gone.is_set():
+            future.set_exception(_ended())
+        else:
+            self._transport.write(frame(message))
+            self._waiting.append(future)
+        return future
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; see :class:`asyncio.Protocol`."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Give out the answers that are complete."""
+        received = self._received
+        received += data
+        while len(received) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(received)[0]
+            if len(received) < end:
+                return
+            with memoryview(received) as view:
+                result, error, seconds = pickle.loads(view[LENGTH.size : end])  # noqa: S301 -- of the same program
+            del received[:end]
+            future = self._waiting.pop(0)
+            if future.done():
+                continue  # nobody waits any more
+            if error is None:
+                future.set_result(Done(result, seconds))
+            else:
+                future.set_exception(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everyone who waits that it has ended."""
+        del exc
+        self.gone.set()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(_ended())
+        self._waiting.clear()
+
+
+def _ended() -> ServiceUnavailableException:
+    return ServiceUnavailableException(detail=ENDED, headers=RETRY)
+
+
+class Processes:
+    """All of them. Each has the same publications open; one that ends is replaced."""
+
+    def __init__(self, count: int = PROCESSES) -> None:
+        """Start nothing yet.
+
+        Args:
+            count: How many there are to be.
+        """
+        self._count = count
+        self._all: list[Process] = []
+        self._watching: set[asyncio.Task[None]] = set()
+        self._keys = itertools.count(1)
+        self._open: dict[int, tuple[Path, Sequence[str]]] = {}
+        self.slots = asyncio.Semaphore(READY * count)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Litestar | None = None) -> AsyncIterator[None]:
+        """Start them, and end them when the server stops."""
+        for _ in range(self._count):
+            await self._start()
+        try:
+            yield
+        finally:
+            for watching in self._watching:
+                watching.cancel()
+            await asyncio.gather(*self._watching, return_exceptions=True)
+            await asyncio.gather(*(process.stop() for process in self._all))
+
+    async def open(self, path: Path, marts: Sequence[str]) -> int:
+        """Open a publication's file in all of them.
+
+        Args:
+            path: The file, by its own name from the root on.
+            marts: The names of its marts.
+
+        Returns:
+            The key that it has there.
+
+        Raises:
+            PublicationBroken: It cannot be opened or queried.
+        """
+        key = next(self._keys)
+        self._open[key] = path, marts
+        asked = [process.ask("open", key, *self._open[key]) for process in self._all]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                self.close(key)
+                raise outcome
+        return key
+
+    def close(self, key: int) -> None:
+        """Close a publication's file in all of them, when what was asked before is done."""
+        del self._open[key]
+        for process in self._all:
+            process.ask("close", key).add_done_callback(_pass_over)
+
+    def choose(self) -> Process:
+        """Choose the one that has the least to do."""
+        return min(self._all, key=lambda process: process.owed)
+
+    async def _start(self) -> None:
+        process = Process()
+        await process.start()
+        for key, opened in self._open.items():
+            process.ask("open", key, *opened).add_done_callback(_pass_over)
+        self._all.append(process)
+        watching = asyncio.create_task(self._replace(process))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+
+    async def _replace(self, process: Process) -> None:
+        await process.gone.wait()
+        logger.error("A process that asks DuckDB has ended by itself; a new one takes its place.")
+        self._all.remove(process)
+        await process.stop()
+        await self._start()
+
+
+def _pass_over(future: asyncio.Future[Done]) -> None:
+    """Take note of an error that nobody waits for: whoever asks next hears of it."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,225 @@
+"""A process that asks DuckDB.
+
+It opens publications, does one step after the other, and answers each in turn. A step is a function
+of a module; it gets cursors and whatever it was sent with. Messages and answers are pickled: both
+ends are the same program, and nobody else has the socket. It ends when the other end is closed.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import struct
+import threading
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import duckdb
+
+from publication import PublicationBroken, connect
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    Cursor = duckdb.DuckDBPyConnection
+
+LENGTH = struct.Struct("<Q")
+"""What is in front of every message: how many bytes it has."""
+
+LOOK_EVERY = 0.02
+"""Seconds between two looks at whether a step takes too long."""
+
+IDLE = 4
+"""How many cursors of a publication are kept for the next step."""
+
+
+class TooLong(Exception):
+    """The steps of a request take more time than they have."""
+
+
+def frame(message: object) -> bytes:
+    """Write a message for the other end."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(body)) + body
+
+
+class Opened:
+    """One publication's file, and cursors for it."""
+
+    def __init__(self, path: Path, marts: Sequence[str]) -> None:
+        """Open it, and see that its marts can be read.
+
+        Raises:
+            PublicationBroken: It cannot be opened or queried.
+        """
+        self._connection = connect(path, threads=1)
+        self._idle: list[Cursor] = []
+        try:
+            with self._connection.cursor() as cursor:
+                for mart in marts:
+                    cursor.table(f'main."{mart}"').limit(1).fetchall()
+        except duckdb.Error as error:
+            self._connection.close()
+            raise PublicationBroken(f"{path} cannot be queried: {error}") from error
+
+    def cursor(self) -> Cursor:
+        """Take a cursor."""
+        return self._idle.pop() if self._idle else self._connection.cursor()
+
+    def put_back(self, cursor: Cursor) -> None:
+        """Give a cursor back whose last query was read to its end."""
+        if len(self._idle) < IDLE:
+            self._idle.append(cursor)
+        else:
+            cursor.close()
+
+    def close(self) -> None:
+        """Close it. What still reads from it keeps what it needs."""
+        for cursor in self._idle:
+            cursor.close()
+        self._connection.close()
+
+
+class Limit:
+    """Interrupts a step that takes too long."""
+
+    def __init__(self) -> None:
+        """Begin to look."""
+        self._lock = threading.Lock()
+        self._cursors: Sequence[Cursor] = ()
+        self._ends = math.inf
+        self._passed = False
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @contextmanager
+    def of(self, seconds: float, cursors: Sequence[Cursor]) -> Iterator[None]:
+        """Give a step its time.
+
+        Raises:
+            TooLong: There is none left, or the step was interrupted.
+        """
+        if seconds <= 0:
+            raise TooLong
+        with self._lock:
+            self._cursors, self._passed = cursors, False
+            self._ends = time.monotonic() + seconds
+        try:
+            yield
+        except Exception as error:
+            if self._passed:
+                raise TooLong from error
+            raise
+        finally:
+            with self._lock:
+                self._ends = math.inf
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY)
+            with self._lock:  # so that no later step is interrupted
+                if time.monotonic() > self._ends:
+                    self._passed = True
+                    for cursor in self._cursors:
+                        cursor.interrupt()
+
+
+class Process:
+    """What can be asked of the process; each method is a message."""
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._opened: dict[int, Opened] = {}
+        self._passing: dict[int, tuple[list[Cursor], Iterator[bytes]]] = {}
+        self._limit = Limit()
+
+    def open(self, key: int, path: Path, marts: Sequence[str]) -> None:
+        """Open a publication, which has a key from then on."""
+        self._opened[key] = Opened(path, marts)
+
+    def close(self, key: int) -> None:
+        """Close a publication."""
+        self._opened.pop(key).close()
+
+    def do(
+        self,
+        keys: Sequence[int],
+        seconds: float,
+        step: Callable[..., object],
+        arguments: Sequence[object],
+    ) -> object:
+        """Do one step, with a cursor for each of some publications."""
+        cursors = self._cursors(keys)
+        try:
+            with self._limit.of(seconds, cursors):
+                result = step(*cursors, *arguments)
+        except BaseException:
+            for cursor in cursors:
+                cursor.close()
+            raise
+        for key, cursor in zip(keys, cursors, strict=True):
+            self._opened[key].put_back(cursor)
+        return result
+
+    def start(
+        self,
+        number: int,
+        keys: Sequence[int],
+        seconds: float,
+        steps: Callable[..., Iterator[bytes]],
+        arguments: Sequence[object],
+    ) -> bytes:
+        """Do the first of several steps; they have a number until they end. Return its piece."""
+        cursors = self._cursors(keys)
+        self._passing[number] = cursors, steps(*cursors, *arguments)
+        return self.next(number, seconds)
+
+    def next(self, number: int, seconds: float) -> bytes:
+        """Do the next of several steps and return its piece; it is empty after the last."""
+        cursors, pieces = self._passing[number]
+        with self._limit.of(seconds, cursors):
+            return next(pieces, b"")
+
+    def end(self, number: int) -> None:
+        """End several steps, wherever they are."""
+        if passing := self._passing.pop(number, None):
+            for cursor in passing[0]:
+                cursor.close()
+
+    def _cursors(self, keys: Sequence[int]) -> list[Cursor]:
+        return [self._opened[key].cursor() for key in keys]
+
+
+def answer(process: Process, message: Sequence[Any]) -> bytes:
+    """Do what a message says; the answer is what came of it, or why nothing did, and how long."""
+    method, *arguments = message
+    begun = time.monotonic()
+    try:
+        result = getattr(process, method)(*arguments)
+        return frame((result, None, time.monotonic() - begun))
+    except Exception as error:  # noqa: BLE001 -- all of them belong to whoever asked
+        seconds = time.monotonic() - begun
+        error.add_note(traceback.format_exc())
+        with suppress(Exception):
+            return frame((None, error, seconds))
+        return frame((None, RuntimeError(repr(error)), seconds))
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer messages until the other end is closed."""
+    process = Process()
+    with connection, connection.makefile("rb") as messages:
+        while message := _read(messages):
+            connection.sendall(answer(process, message))
+
+
+def _read(messages: BinaryIO) -> Sequence[Any] | None:
+    head = messages.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    body = messages.read(*LENGTH.unpack(head))
+    message: Sequence[Any] = pickle.loads(body)  # noqa: S301 -- of the same program
+    return message
