@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from api.dialect.rendering import as_strict_json, as_typed
-from api.dialect.sql import Selected
+from api.dialect.sql import FLOATING, Selected
 from api.formats import ROWS_AT_A_TIME
 from publication.sql import identifier, listed, literal
+from publication.types import read
 
 if TYPE_CHECKING:
     import duckdb
@@ -153,8 +154,10 @@ class _Comparing:
         """SQL of whether a value is another one. Zero has two signs, which are equal to DuckDB."""
         old, new = (f"{side}.{self._places[column.name]}" for side in ("old", "new"))
         sql = f"{old} is distinct from {new}"
-        if "FLOAT" in column.type or "DOUBLE" in column.type:
-            sql += f" or cast({old} as varchar) is distinct from cast({new} as varchar)"
+        if column.type in FLOATING:
+            return f"({sql} or ({old} = 0 and signbit({old}) <> signbit({new})))"
+        if read(column.type).nested:  # in which there may be such numbers
+            return f"({sql} or cast({old} as varchar) <> cast({new} as varchar))"
         return sql
 
     def _differing(self) -> str:
