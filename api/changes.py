@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import duckdb
 import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
@@ -10,17 +9,14 @@ from msgspec import Meta
 
 from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
 from api.asking import Window
+from api.comparison import differences
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.dialect.rendering import as_strict_json
-from api.dialect.sql import Selected
-from api.formats import ROWS_AT_A_TIME
 from api.marts import NEXT, may_read, named, next_link, parameter
 from api.opened import OpenPublication
 from api.pinned import chosen, numbered, opened_as
 from api.problems import AnyRequest, MartProblem, documented
-from publication import Column, Mart
-from publication.sql import identifier, literal
+from publication import Mart
 
 if TYPE_CHECKING:
     from api.settings import Bounds
@@ -110,14 +106,14 @@ async def list_changes(
             raise Refused(
                 "Changes take only since, publication, limit and offset, and come as JSON."
             )
-        if now.grain != before.grain:
+        if (was := _grain(before)) != (is_now := _grain(now)):
             raise Refused(
-                f"The grain of {mart} was {', '.join(before.grain)} in publication {number} and is "
-                f"{', '.join(now.grain)} in {newer.manifest.number}: their rows cannot be compared."
+                f"The grain of {mart} was {was} in publication {number} and is {is_now} in "
+                f"{newer.manifest.number}: their rows cannot be compared."
             )
         window = Window(question.offset, question.limit)
         limit = bounds.rows + 1 if window.limit is None else min(window.limit, bounds.rows + 1)
-        found = await _compare(newer, older, now, before, Window(window.offset, limit))
+        found = await differences(newer, older, now, before, Window(window.offset, limit))
     cut = len(found) > bounds.rows
     columns = {
         side: {(c.name, c.type) for c in one.columns}
@@ -146,72 +142,9 @@ async def list_changes(
     return response
 
 
-async def _compare(
-    newer: OpenPublication, older: OpenPublication, now: Mart, before: Mart, window: Window
-) -> list[str]:
-    """Read from both publications which rows differ, each as JSON."""
-    there = {(column.name, column.type) for column in before.columns}
-    common = [column for column in now.columns if (column.name, column.type) in there]
-    compared = [column for column in common if column.name not in now.grain]
-    names = ", ".join(identifier(column.name) for column in common)
-
-    def rows(cursor: duckdb.DuckDBPyConnection) -> Any:  # noqa: ANN401 -- Arrow has no types
-        read = f"select {names} from main.{identifier(before.name)}"  # noqa: S608 -- of the contract
-        return cursor.sql(read).to_arrow_reader(ROWS_AT_A_TIME)
-
-    with newer.work() as work, older.work() as elder:
-        read = await elder.do(rows)
-
-        def compare(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
-            cursor.register("read", read)
-            return cursor.execute(_sql(now, common, compared), window.values).fetchall()
-
-        return [text for (text,) in await work.do(compare)]
-
-
-def _sql(mart: Mart, common: list[Column], compared: list[Column]) -> str:
-    """SQL of the differing rows as JSON, from the mart and the view ``read`` of the older one."""
-    key = [identifier(name) for name in mart.grain]
-
-    def json(side: str, columns: list[Column]) -> str:
-        pairs = (
-            f"{literal(one.name)}, "
-            + as_strict_json(Selected(one.name, f"{side}.{identifier(one.name)}", one.type))
-            for one in columns
-        )
-        return f"json_object({', '.join(pairs)})"
-
-    typed = ", ".join(
-        f"cast({identifier(one.name)} as {one.type}) as {identifier(one.name)}" for one in common
-    )
-    differing = ", ".join(
-        f"case when old.{identifier(one.name)} is distinct from new.{identifier(one.name)} "
-        f"then {literal(one.name)} end"
-        for one in compared
-    )
-    grain = [one for one in common if one.name in mart.grain]
-    return f"""
-        with old as (select {typed} from read),
-        paired as (
-            select old.{key[0]} is null as added, new.{key[0]} is null as removed,
-                list_filter([{differing}]::varchar[], lambda name: name is not null) as columns,
-                {", ".join(f"coalesce(new.{name}, old.{name}) as {name}" for name in key)},
-                {json("old", compared)} as was, {json("new", compared)} as is_now
-            from old full join main.{identifier(mart.name)} as new
-                on {" and ".join(f"old.{name} = new.{name}" for name in key)}
-        )
-        select json_object(
-            'change', case when added then 'added' when removed then 'removed' else 'changed' end,
-            'key', {json("paired", grain)},
-            'columns', case when added or removed then [] else columns end,
-            'old', case when not added then was end,
-            'new', case when not removed then is_now end
-        )
-        from paired
-        where added or removed or len(columns) > 0
-        order by {", ".join(key)}
-        limit $limit offset $offset
-    """  # noqa: S608 -- of the contract
+def _grain(mart: Mart) -> str:
+    types = {column.name: column.type for column in mart.columns}
+    return ", ".join(f"{name} {types[name]}" for name in mart.grain)
 
 
 ROUTES = [list_changes]

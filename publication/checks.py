@@ -11,9 +11,12 @@ from publication.connection import first_line
 from publication.errors import DraftRejected
 from publication.manifest import Column, Mart, MartDraft
 from publication.sql import identifier, listed, literal
+from publication.types import REACH, beyond, nearest, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from publication.types import Type
 
 QUERY_WORDS = frozenset(
     {
@@ -64,7 +67,7 @@ def check_names(marts: Iterable[MartDraft]) -> None:
 
     Raises:
         DraftRejected: There is no mart, two share a name, a grain is missing or names no column,
-            or a column is named like a word of the API's queries.
+            a column is named like a word of the API's queries, or its type is not published.
     """
     names: set[str] = set()
     for mart in marts:
@@ -76,20 +79,45 @@ def check_names(marts: Iterable[MartDraft]) -> None:
                 f'Mart "{mart.name}" does not name its grain; add config.meta.grain to its YAML.'
             )
         columns = [column.name for column in mart.columns]
-        for column in mart.grain:
-            if column not in columns:
+        for named in mart.grain:
+            if named not in columns:
                 raise DraftRejected(
-                    f'The grain of mart "{mart.name}" names "{column}", which is none of its '
+                    f'The grain of mart "{mart.name}" names "{named}", which is none of its '
                     f"columns ({', '.join(columns)})."
                 )
-        for column in columns:
-            if column.lower() in QUERY_WORDS:
-                raise DraftRejected(
-                    f'Column "{column}" of mart "{mart.name}" is named like a word of the API\'s '
-                    "queries; rename it."
-                )
+        for column in mart.columns:
+            _check_column(mart, column)
     if not names:
         raise DraftRejected("There is no public mart to publish; set access: public on a model.")
+
+
+def _check_column(mart: MartDraft, column: Column) -> None:
+    if column.name.lower() in QUERY_WORDS:
+        raise DraftRejected(
+            f'Column "{column.name}" of mart "{mart.name}" is named like a word of the API\'s '
+            "queries; rename it."
+        )
+    contracted = _type(mart, column)
+    if (other := nearest(contracted)) != contracted:
+        raise DraftRejected(
+            f'Column "{column.name}" of mart "{mart.name}" is {contracted.name}, which JSON, CSV, '
+            f"Arrow and Parquet do not write alike; cast it to {other.name}."
+        )
+
+
+def _type(mart: MartDraft, column: Column) -> Type:
+    """Read a column's contracted type; DuckDB spells it otherwise: ``text`` is ``VARCHAR``.
+
+    Raises:
+        DraftRejected: DuckDB knows no such type.
+    """
+    try:
+        return read(column.type)
+    except duckdb.Error as error:
+        raise DraftRejected(
+            f'Column "{column.name}" of mart "{mart.name}" is contracted as "{column.type}", '
+            f"which is no type of DuckDB's; set its data_type."
+        ) from error
 
 
 def check_objects(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDraft]) -> None:
@@ -129,7 +157,7 @@ def check_columns(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> Non
     ).fetchall()
     if not found:
         raise DraftRejected(f'Mart "{mart.name}" is missing from the file.')
-    contracted = [(column.name, duckdb_type(connection, mart, column)) for column in mart.columns]
+    contracted = [(column.name, duckdb_type(mart, column)) for column in mart.columns]
     if found != contracted:
         raise DraftRejected(
             f'Mart "{mart.name}" has the columns {_spelled(found)}, '
@@ -141,19 +169,28 @@ def _spelled(columns: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns) or "(none)"
 
 
-def duckdb_type(connection: duckdb.DuckDBPyConnection, mart: MartDraft, column: Column) -> str:
-    """Spell a column's contracted type as DuckDB does: ``text`` is ``VARCHAR``.
+def duckdb_type(mart: MartDraft, column: Column) -> str:
+    """Spell a column's contracted type as DuckDB does; raises as :func:`check_names`."""
+    return _type(mart, column).name
+
+
+def check_values(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
+    """Check that every format can write a mart's values alike.
 
     Raises:
-        DraftRejected: DuckDB knows no such type.
+        DraftRejected: One of them is out of what some format has.
     """
-    try:
-        return str(connection.sqltype(column.type))
-    except duckdb.Error as error:
-        raise DraftRejected(
-            f'Column "{column.name}" of mart "{mart.name}" is contracted as "{column.type}", '
-            f"which is no type of DuckDB's; set its data_type."
-        ) from error
+    for column in mart.columns:
+        name = identifier(column.name)
+        found = (outside := beyond(name, _type(mart, column))) and connection.execute(
+            f"select cast({name} as varchar) from {identifier('main', mart.name)} "  # noqa: S608 quoted
+            f"where {outside} limit 1"
+        ).fetchone()
+        if found:
+            raise DraftRejected(
+                f'Column "{column.name}" of mart "{mart.name}" holds {found[0]}, and {REACH}; '
+                "make it null or another type."
+            )
 
 
 def check_grain(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
@@ -189,8 +226,7 @@ def counted(connection: duckdb.DuckDBPyConnection, draft: MartDraft) -> Mart:
             f"Mart {literal(draft.name)} cannot be read: {first_line(error)}"
         ) from error
     columns = tuple(
-        msgspec.structs.replace(column, type=duckdb_type(connection, draft, column))
-        for column in draft.columns
+        msgspec.structs.replace(column, type=duckdb_type(draft, column)) for column in draft.columns
     )
     known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}
     return Mart(**{**known, "columns": columns}, rows=rows, sorted=is_sorted)

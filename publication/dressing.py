@@ -105,7 +105,7 @@ def _fill_meta(connection: duckdb.DuckDBPyConnection, draft: Draft, built_at: da
                     mart.name,
                     position,
                     column.name,
-                    duckdb_type(connection, mart, column),
+                    duckdb_type(mart, column),
                     column.nullable,
                     column.description,
                 )

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from publication.checks import check_columns, check_grain, check_objects, counted
+from publication.checks import (
+    check_columns,
+    check_grain,
+    check_objects,
+    check_values,
+    counted,
+)
 from publication.connection import connect, first_line
 from publication.digest import content_digest
 from publication.errors import DraftRejected, PublicationBroken, PublicationError
@@ -39,6 +45,7 @@ def inspect(path: Path, drafts: Iterable[MartDraft]) -> tuple[tuple[Mart, ...], 
             check_objects(connection, drafts)
             for mart in drafts:
                 check_columns(connection, mart)
+                check_values(connection, mart)
                 check_grain(connection, mart)
             marts = tuple(counted(connection, mart) for mart in drafts)
             return marts, content_digest(connection, marts)

@@ -10,6 +10,7 @@ from api.dialect.question import Compared, Is, Listed, Order, Question, Refused,
 from api.problems import shown
 from publication.sql import identifier as quoted
 from publication.sql import literal
+from publication.types import beyond, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -179,7 +180,7 @@ class _Writer:
             sql, kind = _of(column), column.type
         if term.inner_cast:
             kind = _type(term.inner_cast)
-            sql = f"cast({sql} as {kind})"
+            sql = _cast(sql, kind)
         if term.aggregate in {"sum", "avg"} and kind.partition("(")[0] not in {*NUMBERS, "DECIMAL"}:
             raise Refused(
                 f"{term.aggregate}() needs numbers, and {term.column} is {kind}.", "42883"
@@ -200,7 +201,7 @@ class _Writer:
                 sql = f"{term.aggregate}({sql})"
         if term.cast:
             kind = _type(term.cast)
-            sql = f"cast({sql} as {kind})"
+            sql = _cast(sql, kind)
         return sql, kind
 
     def _condition(self, condition: Condition) -> str:
@@ -286,6 +287,15 @@ def _is_start(asked: tuple[Order, ...], grain: tuple[str, ...]) -> bool:
 def _of(column: Column) -> str:
     """A column of the mart, even where the answer calls something else so."""
     return f"mart.{quoted(column.name)}"
+
+
+def _cast(sql: str, kind: str) -> str:
+    """Cast, so that a result that not every format could write fails like one that is none."""
+    made = f"cast({sql} as {kind})"
+    if outside := beyond(made, read(kind)):
+        no = f"cast(concat({made}, ' is not in the years 1 to 9999') as {kind})"
+        return f"case when {outside} then {no} else {made} end"
+    return made
 
 
 def _type(name: str) -> str:

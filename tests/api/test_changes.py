@@ -106,7 +106,7 @@ def test_columns_that_only_one_has_are_named(versions):
         ("since=9", 400, "since=9 is newer than publication 5"),
         ("since=3&publication=2", 400, "since=3 is newer than publication 2"),
         ("since=1", 404, "There is no mart m in publication 1"),
-        ("since=3", 400, "The grain of m was n in publication 3 and is a in 5"),
+        ("since=3", 400, "The grain of m was n BIGINT in publication 3 and is a VARCHAR in 5"),
         ("since=4&publication=9", 404, "There is no publication 9"),
         ("since=4&a=eq.1", 400, "Changes take only since, publication, limit and offset"),
         ("since=4&select=a", 400, "Changes take only since"),

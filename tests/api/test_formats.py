@@ -1,58 +1,20 @@
 """JSON, CSV, Arrow and Parquet: the same rows, cell for cell."""
 
-import csv
 import io
-import json
-import math
-import re
-from base64 import b64decode
-from datetime import date, datetime, time
-from decimal import Decimal
 from time import monotonic
-from uuid import UUID
 
 import duckdb
 import httpx
 import psutil
-import pyarrow as pa
 import pytest
 from pyarrow import ipc, parquet
 
-MARTS = "/api/v1/marts"
-KINDS = {
-    "json": "application/json",
-    "csv": "text/csv",
-    "arrow": "application/vnd.apache.arrow.stream",
-    "parquet": "application/vnd.apache.parquet",
-}
+from publication.types import SCALARS
+from tests.api import samples
+from tests.api.cells import KINDS, assert_equal, types_of
 
-EVERYTHING = """
-    select n,
-        case n when 1 then 'a,"b"' when 2 then E'line\\r\\nbreak\\ttab' when 3 then ''
-            when 4 then 'é漢🎉' when 5 then 'null' when 6 then ' spaces ' when 7 then E'\\u202ex'
-            end as text_,
-        case n when 1 then 9223372036854775807 when 2 then -9223372036854775808 end as whole,
-        case n when 1 then 170141183460469231731687303715884105727::hugeint end as huge,
-        case n when 1 then '0.1' when 2 then '1e300' when 3 then '5e-324' when 4 then '-0.0'
-            when 5 then 'nan' when 6 then 'inf' when 7 then '-inf' end::double as real_,
-        case n when 1 then 0.1::float when 2 then 'nan'::float end as single,
-        case n when 1 then 12345678901234567890.123456789 end::decimal(38, 9) as exact,
-        case n when 1 then true when 2 then false end as truth,
-        case n when 1 then '2024-02-29' when 2 then '0001-01-01' when 3 then '9999-12-31' end::date
-            as day,
-        case n when 1 then '2024-02-29 12:34:56.789' when 2 then '1969-12-31 00:00:00'
-            end::timestamp as moment,
-        case n when 1 then '2024-02-29 12:34:56+02' end::timestamptz as zoned,
-        case n when 1 then '12:34:56.5' end::time as clock,
-        case n when 1 then interval '1 month 2 days' end as span,
-        case n when 1 then '36705c10-df6c-48aa-a67e-76022dbae570' end::uuid as id,
-        case n when 1 then '\\x00\\xFF'::blob end as bytes_,
-        case n when 1 then ['a', null, 'b"'] when 2 then [] end as listed,
-        case n when 1 then {'a': 1, 'b': 'x'} end as nested,
-        case n when 1 then '{"a": [1, 2]}' end::json as document,
-        case n when 1 then 'low' end::enum('low', 'high') as level
-    from range(1, 9) as numbers(n)
-"""
+MARTS = "/api/v1/marts"
+EVERYTHING = samples.sql()
 EMPTY = f"select * from ({EVERYTHING}) where false"
 
 
@@ -63,6 +25,9 @@ def many(run_server_in, make_publication, make_events, conversions, tmp_path_fac
     marts = {
         "everything": EVERYTHING,
         "nothing": EMPTY,
+        "texts": "select 1 as n, 'a text' as t",
+        "far": "select * from (values ('infinity'), ('-infinity'), ('10000-01-01'), "
+        "('0044-03-15 (BC)')) as far(t)",
         "long": "select n, 'text ' || n as t, n / 7 as x from range(300000) r(n)",
     }
     make_publication(folder / "publications", make_events(3), conversions, scope="open", more=marts)
@@ -76,114 +41,8 @@ def client(many):
         yield client
 
 
-def from_json(content, kinds):
-    def read(value, kind):
-        if value is None:
-            return None
-        match kind.partition("(")[0]:
-            case "DOUBLE" | "FLOAT":
-                return float(value)
-            case "DECIMAL":
-                return Decimal(str(value))
-            case "DATE":
-                return date.fromisoformat(value)
-            case "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE":
-                return datetime.fromisoformat(value)
-            case "TIME":
-                return time.fromisoformat(value)
-            case "UUID":
-                return UUID(value)
-            case "BLOB":
-                return b64decode(value)
-        return value
-
-    rows = json.loads(content, parse_float=Decimal)
-    return [{name: read(value, kinds[name]) for name, value in row.items()} for row in rows]
-
-
-def from_csv(content, kinds):
-    text = content.decode()
-    assert "\r\n" in text
-    # The module cannot tell an empty text from nothing, so the quotes are looked at by hand.
-    records = re.findall(
-        r'((?:"(?:[^"]|"")*"|[^",\r\n]*)(?:,(?:"(?:[^"]|"")*"|[^",\r\n]*))*)\r\n', text
-    )
-    assert "".join(record + "\r\n" for record in records) == text
-    table = list(csv.reader(io.StringIO(text, newline="")))
-    assert len(table) == len(records)
-    names = table[0]
-    rows = []
-    for record, values in zip(records[1:], table[1:], strict=True):
-        raw = re.findall(r'(?:^|,)("(?:[^"]|"")*"|[^",]*)', record)
-        row = {}
-        for name, given, value in zip(names, raw, values, strict=True):
-            kind = kinds[name].partition("(")[0]
-            if given == "":
-                row[name] = None
-            elif kind in {"BIGINT", "HUGEINT"}:
-                row[name] = int(value)
-            elif kind == "BOOLEAN":
-                row[name] = {"true": True, "false": False}[value]
-            elif kinds[name].endswith("]") or kind in {"STRUCT", "JSON"}:
-                row[name] = json.loads(value)
-            else:
-                row[name] = from_json(json.dumps([{name: value}]), kinds)[0][name]
-        rows.append(row)
-    return rows
-
-
-def from_arrow(table, kinds):
-    def read(value, kind):
-        if value is None:
-            return None
-        match kind.partition("(")[0]:
-            case "UUID":
-                return UUID(value)
-            case "HUGEINT":
-                return int(value)
-            case "JSON":
-                return json.loads(value)
-        return value
-
-    return [
-        {name: read(value, kinds[name]) for name, value in row.items()} for row in table.to_pylist()
-    ]
-
-
-def same(one, other):
-    if isinstance(one, float) and isinstance(other, float):
-        if math.isnan(one) or math.isnan(other):
-            return math.isnan(one) and math.isnan(other)
-        return one == other and math.copysign(1, one) == math.copysign(1, other)
-    return one == other
-
-
-def as_single(value):
-    return value if value is None else float(pa.scalar(value, pa.float32()).as_py())
-
-
-def unchanged(value):
-    return value
-
-
-QUERIES = ["", "?limit=3&offset=1", "?limit=0"]
-
-
-@pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize(
-    "mart",
-    [
-        *("everything", "nothing", "marketing_conversions"),
-        *("lead_event_counts_weekly", "lead_event_counts_monthly"),
-    ],
-)
-def test_four_formats_are_equal_in_every_cell(many, client, mart, query):
-    kinds = {
-        column["name"]: column["type"]
-        for entry in client.get(MARTS).json()
-        if entry["name"] == mart
-        for column in entry["columns"]
-    }
+def contents_of(client, mart, query):
+    """One answer in all formats."""
     contents = {}
     for suffix, media_type in KINDS.items():
         answer = client.get(f"{MARTS}/{mart}.{suffix}{query}")
@@ -193,37 +52,50 @@ def test_four_formats_are_equal_in_every_cell(many, client, mart, query):
         assert by_accept.content == answer.content
         assert f'filename="{mart}-000001.{suffix}"' in answer.headers["content-disposition"]
         contents[suffix] = answer.content
-    table = ipc.open_stream(contents["arrow"]).read_all()
-    stored = parquet.read_table(io.BytesIO(contents["parquet"]))
-    assert stored.schema.names == table.schema.names == list(kinds)
-    if "level" in kinds:  # Parquet has no dictionaries, only columns that are stored as such
-        place = table.schema.get_field_index("level")
-        table = table.set_column(place, "level", table["level"].cast(pa.string()))
-        place = stored.schema.get_field_index("level")
-        stored = stored.set_column(place, "level", stored["level"].cast(pa.string()))
-    assert stored.schema.types == table.schema.types
-    read = {
-        "json": from_json(contents["json"], kinds),
-        "csv": from_csv(contents["csv"], kinds),
-        "arrow": from_arrow(table, kinds),
-        "parquet": from_arrow(stored, kinds),
-    }
-    with duckdb.connect(
-        str((many.log_file.parent / "marts.duckdb").resolve()), read_only=True
-    ) as c:
-        columns = ", ".join("span::varchar as span" if n == "span" else n for n in kinds)
-        order = {"marketing_conversions": "all"}.get(mart, "1")
-        rest = query.removeprefix("?").replace("=", " ").replace("&", " ")
-        c.execute("set timezone = 'UTC'")
-        found = c.sql(f"select {columns} from {mart} order by {order} {rest}").to_arrow_table()
-        expected = from_arrow(found, kinds)
-    for suffix, rows in read.items():
-        assert len(rows) == len(expected), suffix
-        for row, original in zip(rows, expected, strict=True):
-            assert list(row) == list(original)
-            for name, value in original.items():
-                width = as_single if kinds[name] == "FLOAT" else unchanged
-                assert same(width(row[name]), width(value)), (suffix, name, row[name], value)
+    return contents
+
+
+def test_there_is_a_sample_of_every_type_that_is_published():
+    sampled = {kind.partition("(")[0] for kind in samples.SAMPLES if not kind.endswith("]")}
+    assert sampled == SCALARS | {"STRUCT", "MAP"}
+
+
+@pytest.mark.parametrize(
+    ("query", "part"),
+    [("", slice(None)), ("?limit=3&offset=1", slice(1, 4)), ("?limit=0", slice(0, 0))],
+)
+@pytest.mark.parametrize("mart", ["everything", "nothing"])
+def test_every_type_is_equal_in_every_cell_of_four_formats(client, mart, query, part):
+    expected = samples.rows()[part] if mart == "everything" else []
+    assert_equal(contents_of(client, mart, query), types_of(samples.TYPES), expected)
+
+
+def test_casts_and_aggregates_are_equal_in_four_formats(many, client):
+    """What a query makes of every column has the same cells too."""
+    rows, types = samples.rows(), samples.TYPES
+    listed = ", ".join(f"cast({name} as varchar) as {name}" for name in types)
+    least = ", ".join(f"list_position(list({n} order by n), min({n})) - 1" for n in types)
+    marts = (many.log_file.parent / "marts.duckdb").resolve()
+    with duckdb.connect(str(marts), read_only=True) as file:
+        file.execute("set timezone = 'UTC'")
+        written = file.sql(f"select {listed} from everything order by everything.n").fetchall()
+        (places,) = file.sql(f"select {least} from everything").fetchall()
+    query = "?select=" + ",".join(f"{name}::text" for name in types)
+    texts = types_of(dict.fromkeys(types, "VARCHAR"))
+    expected = [dict(zip(types, row, strict=True)) for row in written]
+    assert_equal(contents_of(client, "everything", query), texts, expected)
+    query = "?select=" + ",".join(f"{name}:{name}.min()" for name in types)
+    smallest = {n: rows[place][n] for n, place in zip(types, places, strict=True)}
+    assert_equal(contents_of(client, "everything", query), types_of(types), [smallest])
+
+
+@pytest.mark.parametrize("to", ["date", "timestamp"])
+@pytest.mark.parametrize("text", ["infinity", "-infinity", "10000-01-01", "0044-03-15 (BC)"])
+def test_a_cast_makes_no_date_that_a_format_lacks(client, to, text):
+    for suffix in KINDS:
+        refused = client.get(f"{MARTS}/far.{suffix}?select=t::{to}&t=eq.{text}")
+        assert refused.status_code == 400
+        assert "A value cannot be cast" in refused.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +130,7 @@ def test_a_suffix_counts_more_than_what_is_accepted(client):
 
 def test_a_cast_that_fails_is_the_clients_mistake(client):
     for suffix in KINDS:
-        refused = client.get(f"{MARTS}/everything.{suffix}?select=text_::int&n=gt.2")
+        refused = client.get(f"{MARTS}/texts.{suffix}?select=t::int")
         assert refused.status_code == 400
         assert "A value cannot be cast" in refused.json()["message"]
 
@@ -266,10 +138,10 @@ def test_a_cast_that_fails_is_the_clients_mistake(client):
 def test_files_count_and_cut_too(client):
     exact = {"Prefer": "count=exact"}
     answer = client.get(f"{MARTS}/everything.csv?limit=3&offset=2", headers=exact)
-    assert (answer.status_code, answer.headers["content-range"]) == (206, "2-4/8")
-    assert client.get(f"{MARTS}/everything.csv?offset=8", headers=exact).status_code == 416
+    assert (answer.status_code, answer.headers["content-range"]) == (206, "2-4/9")
+    assert client.get(f"{MARTS}/everything.csv?offset=9", headers=exact).status_code == 416
     uncounted = client.get(f"{MARTS}/everything.arrow?offset=5")
-    assert (uncounted.status_code, uncounted.headers["content-range"]) == (200, "5-7/*")
+    assert (uncounted.status_code, uncounted.headers["content-range"]) == (200, "5-8/*")
 
 
 def test_long_answers_are_whole(client):

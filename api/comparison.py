@@ -1,0 +1,189 @@
+"""What differs between two states of a mart, found in one walk through both.
+
+Both are read in the order of the grain, some rows at a time, up to the same place in that order.
+So neither is ever in memory whole, and a walk ends where enough is found.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from api.dialect.rendering import as_strict_json, as_typed
+from api.dialect.sql import FLOATING, Selected
+from api.formats import ROWS_AT_A_TIME
+from publication.sql import identifier, listed, literal
+from publication.types import read
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from api.asking import Window
+    from api.opened import OpenPublication
+    from api.work import Work
+    from publication import Column, Mart
+
+
+async def differences(
+    newer: OpenPublication, older: OpenPublication, now: Mart, before: Mart, window: Window
+) -> list[str]:
+    """Find the rows that are not in both states alike.
+
+    Args:
+        newer: A publication.
+        older: Another, or the same.
+        now: The mart in the newer one.
+        before: The mart in the older one, with a grain of the same columns and types.
+        window: Which of the differences; with a limit.
+
+    Returns:
+        Objects of JSON in the order of the grain, with ``change``, ``key``, ``columns``, ``old``
+        and ``new``. Columns that only one state has are left out.
+
+    Raises:
+        ServiceUnavailableException: It takes too long.
+    """
+    there = {(column.name, column.type) for column in before.columns}
+    common = [column for column in now.columns if (column.name, column.type) in there]
+    comparing = _Comparing(now.grain, common)
+    found: list[str] = []
+    wanted = window.offset + (window.limit or 0)
+    with newer.work() as work, newer.work() as reading, older.work() as elder:
+        new = _Side(reading, comparing.reading(now))
+        old = _Side(elder, comparing.reading(before))
+        while len(found) < wanted and (await old.fill() + await new.fill()):
+            step = partial(comparing.step, old=old, new=new, most=wanted - len(found))
+            found += await work.do(step)
+    return found[window.offset :]
+
+
+class _Side:
+    """One state of a mart, read on a cursor of its own.
+
+    Attributes:
+        rows: What was read and is not compared yet.
+    """
+
+    def __init__(self, work: Work, query: str) -> None:
+        self._work = work
+        self._query = query
+        self._batches: pa.RecordBatchReader | None = None
+        self.rows = pa.table({})
+
+    async def fill(self) -> int:
+        """Read on, if all that was read is compared, and return how many rows there are."""
+        if not len(self.rows):
+            self.rows = await self._work.do(self._next)
+        return len(self.rows)
+
+    def _next(self, cursor: duckdb.DuckDBPyConnection) -> pa.Table:
+        if self._batches is None:
+            self._batches = cursor.sql(self._query).to_arrow_reader(ROWS_AT_A_TIME)
+        try:
+            return pa.Table.from_batches([self._batches.read_next_batch()])
+        except StopIteration:
+            return self._batches.schema.empty_table()
+
+    def take(self, count: int) -> pa.Table:
+        """Take away the first rows."""
+        taken, self.rows = self.rows[:count], self.rows[count:]
+        return taken
+
+
+class _Comparing:
+    """SQL over parts of two states. Columns are ``c0``, ``c1``, …: no name of theirs disturbs."""
+
+    def __init__(self, grain: tuple[str, ...], common: list[Column]) -> None:
+        self._grain = grain
+        self._common = common
+        self._places = {column.name: f"c{place}" for place, column in enumerate(common)}
+
+    def reading(self, mart: Mart) -> str:
+        """SQL of a state in the order of the grain, as Arrow can have it."""
+        columns = ", ".join(
+            f"{as_typed(Selected(one.name, f'mart.{identifier(one.name)}', one.type))}"
+            f" as {self._places[one.name]}"
+            for one in self._common
+        )
+        order = "" if mart.sorted else f"order by {listed(mart.grain)}"
+        return f"select {columns} from main.{identifier(mart.name)} as mart {order}"  # noqa: S608 -- of the contract
+
+    def step(
+        self, cursor: duckdb.DuckDBPyConnection, old: _Side, new: _Side, most: int
+    ) -> list[str]:
+        """Compare the first rows of both sides, up to where what was read of one of them ends."""
+        ends = pa.concat_tables([old.rows[-1:], new.rows[-1:]])
+        for name, rows in (("old", old.rows), ("new", new.rows), ("ends", ends)):
+            cursor.register(name, rows)
+        ((of_old, of_new),) = cursor.execute(self._counting()).fetchall()
+        cursor.register("old", old.take(of_old))
+        cursor.register("new", new.take(of_new))
+        return [text for (text,) in cursor.execute(self._differing(), [most]).fetchall()]
+
+    def _counting(self) -> str:
+        """SQL of how many rows of each side can be compared."""
+        end = f"(select min({self._key('ends')}) from temp.ends)"  # noqa: S608 -- of the contract
+        old, new = (
+            f"(select count(*) from temp.{side} where {self._key(side)} <= {end})"  # noqa: S608
+            for side in ("old", "new")
+        )
+        return f"select {old}, {new}"
+
+    def _typed(self, side: str, column: Column) -> str:
+        """A value with the type that it has in the mart."""
+        return f"cast({side}.{self._places[column.name]} as {column.type})"
+
+    def _key(self, side: str) -> str:
+        columns = {column.name: column for column in self._common}
+        return f"row({', '.join(self._typed(side, columns[name]) for name in self._grain)})"
+
+    def _object(self, side: str, columns: list[Column]) -> str:
+        """A struct, which becomes an object of JSON."""
+        if not columns:
+            return "json_object()"
+        pairs = (
+            f"{identifier(one.name)} := "
+            + as_strict_json(Selected(one.name, self._typed(side, one), one.type))
+            for one in columns
+        )
+        return f"struct_pack({', '.join(pairs)})"
+
+    def _differs(self, column: Column) -> str:
+        """SQL of whether a value is another one. Zero has two signs, which are equal to DuckDB."""
+        old, new = (f"{side}.{self._places[column.name]}" for side in ("old", "new"))
+        sql = f"{old} is distinct from {new}"
+        if column.type in FLOATING:
+            return f"({sql} or ({old} = 0 and signbit({old}) <> signbit({new})))"
+        if read(column.type).nested:  # in which there may be such numbers
+            return f"({sql} or cast({old} as varchar) <> cast({new} as varchar))"
+        return sql
+
+    def _differing(self) -> str:
+        """SQL of the rows that differ, each as JSON."""
+        others = [column for column in self._common if column.name not in self._grain]
+        grain = [column for column in self._common if column.name in self._grain]
+        keys = [self._places[name] for name in self._grain]
+        same = " and ".join(f"old.{key} = new.{key}" for key in keys)
+        added, removed = f"old.{keys[0]} is null", f"new.{keys[0]} is null"
+        differing = [
+            f"case when {self._differs(one)} then {literal(one.name)} end" for one in others
+        ]
+        columns = f"list_filter([{', '.join(differing)}]::varchar[], lambda name: name is not null)"
+        changed = " or ".join(self._differs(one) for one in others) or "false"
+        return f"""
+            select json_object(
+                'change', case when {added} then 'added' when {removed} then 'removed'
+                    else 'changed' end,
+                'key', case when {removed} then {self._object("old", grain)}
+                    else {self._object("new", grain)} end,
+                'columns', case when {added} or {removed} then [] else {columns} end,
+                'old', case when not ({added}) then {self._object("old", others)} end,
+                'new', case when not ({removed}) then {self._object("new", others)} end
+            )
+            from temp.old full join temp.new on {same}
+            where {added} or {removed} or {changed}
+            order by case when {removed} then {self._key("old")} else {self._key("new")} end
+            limit ?
+        """  # noqa: S608 -- of the contract
