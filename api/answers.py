@@ -106,9 +106,9 @@ EMPTY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"", "more
 
 def etag(*parts: str | bytes) -> str:
     """Make a strong entity tag out of everything that a representation's bytes depend on."""
-    encoded = (part.encode() if isinstance(part, str) else part for part in parts)
+    encoded = [part.encode() if isinstance(part, str) else part for part in parts]
     # Each part with its length: ("ab", "c") and ("a", "bc") must not be one.
-    framed = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+    framed = b"".join([b"%d:%b" % (len(part), part) for part in encoded])
     return f'"{hashlib.sha256(framed).hexdigest()[:32]}"'
 
 

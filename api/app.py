@@ -1,5 +1,7 @@
 """The app: every part, put together."""
 
+from http import HTTPStatus
+
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
@@ -48,6 +50,9 @@ ROUTES = [
     *auth.ROUTES,
     *docs.ROUTES,
 ]
+
+ALLOWING = {HTTPStatus.NO_CONTENT, HTTPStatus.METHOD_NOT_ALLOWED}
+"""The statuses of answers that name a path's methods: to OPTIONS, and to a method it lacks."""
 
 INJECTED = ("served", "publication", "serving", "tokens", "signing_in")
 """What every handler may ask for; :func:`create_app` provides it."""
@@ -133,7 +138,7 @@ async def refuse_unacceptable(request: AnyRequest) -> None:
 
 async def allow_head(message: Message, _scope: Scope) -> None:
     """Say in ``Allow`` that HEAD works wherever GET does."""
-    if message["type"] == "http.response.start":
+    if message["type"] == "http.response.start" and message["status"] in ALLOWING:
         headers = MutableScopeHeaders.from_message(message)
         if "GET" in headers.get("allow", ""):
             headers["allow"] = headers["allow"].replace("GET", "GET, HEAD")

@@ -113,7 +113,9 @@ async def list_changes(
             )
         window = Window(question.offset, question.limit)
         limit = bounds.rows + 1 if window.limit is None else min(window.limit, bounds.rows + 1)
-        found = await differences(newer, older, now, before, Window(window.offset, limit))
+        with newer.work(newer, older) as work:
+            part = Window(window.offset, limit)
+            found = await work.do(differences, now, before, part)
     cut = len(found) > bounds.rows
     columns = {
         side: {(c.name, c.type) for c in one.columns}

@@ -6,7 +6,7 @@ So neither is ever in memory whole, and a walk ends where enough is found.
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,22 +18,21 @@ from publication.sql import identifier, listed, literal
 from publication.types import read
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import duckdb
 
     from api.asking import Window
-    from api.opened import OpenPublication
-    from api.work import Work
     from publication import Column, Mart
 
 
-async def differences(
-    newer: OpenPublication, older: OpenPublication, now: Mart, before: Mart, window: Window
+def differences(
+    cursors: Sequence[duckdb.DuckDBPyConnection], now: Mart, before: Mart, window: Window
 ) -> list[str]:
     """Find the rows that are not in both states alike.
 
     Args:
-        newer: A publication.
-        older: Another, or the same.
+        cursors: Two on a publication, and one on another or on the same.
         now: The mart in the newer one.
         before: The mart in the older one, with a grain of the same columns and types.
         window: Which of the differences; with a limit.
@@ -41,21 +40,16 @@ async def differences(
     Returns:
         Objects of JSON in the order of the grain, with ``change``, ``key``, ``columns``, ``old``
         and ``new``. Columns that only one state has are left out.
-
-    Raises:
-        ServiceUnavailableException: It takes too long.
     """
+    reading, comparing, older = cursors
     there = {(column.name, column.type) for column in before.columns}
     common = [column for column in now.columns if (column.name, column.type) in there]
-    comparing = _Comparing(now.grain, common)
+    sides = _Comparing(now.grain, common)
     found: list[str] = []
     wanted = window.offset + (window.limit or 0)
-    with newer.work() as work, newer.work() as reading, older.work() as elder:
-        new = _Side(reading, comparing.reading(now))
-        old = _Side(elder, comparing.reading(before))
-        while len(found) < wanted and (await old.fill() + await new.fill()):
-            step = partial(comparing.step, old=old, new=new, most=wanted - len(found))
-            found += await work.do(step)
+    new, old = _Side(reading, sides.reading(now)), _Side(older, sides.reading(before))
+    while len(found) < wanted and (old.fill() + new.fill()):
+        found += sides.step(comparing, old=old, new=new, most=wanted - len(found))
     return found[window.offset :]
 
 
@@ -66,25 +60,16 @@ class _Side:
         rows: What was read and is not compared yet.
     """
 
-    def __init__(self, work: Work, query: str) -> None:
-        self._work = work
-        self._query = query
-        self._batches: pa.RecordBatchReader | None = None
-        self.rows = pa.table({})
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, query: str) -> None:
+        self._batches = cursor.sql(query).to_arrow_reader(ROWS_AT_A_TIME)
+        self.rows = self._batches.schema.empty_table()
 
-    async def fill(self) -> int:
+    def fill(self) -> int:
         """Read on, if all that was read is compared, and return how many rows there are."""
         if not len(self.rows):
-            self.rows = await self._work.do(self._next)
+            with suppress(StopIteration):
+                self.rows = pa.Table.from_batches([self._batches.read_next_batch()])
         return len(self.rows)
-
-    def _next(self, cursor: duckdb.DuckDBPyConnection) -> pa.Table:
-        if self._batches is None:
-            self._batches = cursor.sql(self._query).to_arrow_reader(ROWS_AT_A_TIME)
-        try:
-            return pa.Table.from_batches([self._batches.read_next_batch()])
-        except StopIteration:
-            return self._batches.schema.empty_table()
 
     def take(self, count: int) -> pa.Table:
         """Take away the first rows."""
@@ -120,7 +105,10 @@ class _Comparing:
         ((of_old, of_new),) = cursor.execute(self._counting()).fetchall()
         cursor.register("old", old.take(of_old))
         cursor.register("new", new.take(of_new))
-        return [text for (text,) in cursor.execute(self._differing(), [most]).fetchall()]
+        differing = cursor.execute(self._differing(), [most]).fetchall()
+        for name in ("old", "new", "ends"):  # the cursor is used again
+            cursor.unregister(name)
+        return [text for (text,) in differing]
 
     def _counting(self) -> str:
         """SQL of how many rows of each side can be compared."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Parameters = ParamSpec("Parameters")
     Result = TypeVar("Result")
-    Step = Callable[Concatenate[duckdb.DuckDBPyConnection, Parameters], Result]
+    Step = Callable[Concatenate[Sequence[duckdb.DuckDBPyConnection], Parameters], Result]
 
 SECONDS = 5.0
 """How long a query may take, unless a setting says otherwise."""

@@ -199,7 +199,13 @@ class Processes:
             process.ask("close", key).add_done_callback(_pass_over)
 
     def choose(self) -> Process:
-        """Choose the one that has the least to do."""
+        """Choose the one that has the least to do.
+
+        Raises:
+            ServiceUnavailableException: All of them have just ended.
+        """
+        if not self._all:
+            raise _ended()
         return min(self._all, key=lambda process: process.owed)
 
     async def _start(self) -> None:

@@ -13,8 +13,8 @@ import struct
 import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import duckdb
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Cursor = duckdb.DuckDBPyConnection
+
+Result = TypeVar("Result")
 
 LENGTH = struct.Struct("<Q")
 """What is in front of every message: how many bytes it has."""
@@ -95,9 +97,8 @@ class Limit:
         self._passed = False
         threading.Thread(target=self._watch, daemon=True).start()
 
-    @contextmanager
-    def of(self, seconds: float, cursors: Sequence[Cursor]) -> Iterator[None]:
-        """Give a step its time.
+    def hold(self, seconds: float, cursors: Sequence[Cursor], step: Callable[[], Result]) -> Result:
+        """Do a step within its time.
 
         Raises:
             TooLong: There is none left, or the step was interrupted.
@@ -108,7 +109,7 @@ class Limit:
             self._cursors, self._passed = cursors, False
             self._ends = time.monotonic() + seconds
         try:
-            yield
+            return step()
         except Exception as error:
             if self._passed:
                 raise TooLong from error
@@ -154,8 +155,7 @@ class Process:
         """Do one step, with a cursor for each of some publications."""
         cursors = self._cursors(keys)
         try:
-            with self._limit.of(seconds, cursors):
-                result = step(*cursors, *arguments)
+            result = self._limit.hold(seconds, cursors, lambda: step(cursors, *arguments))
         except BaseException:
             for cursor in cursors:
                 cursor.close()
@@ -174,14 +174,13 @@ class Process:
     ) -> bytes:
         """Do the first of several steps; they have a number until they end. Return its piece."""
         cursors = self._cursors(keys)
-        self._passing[number] = cursors, steps(*cursors, *arguments)
+        self._passing[number] = cursors, steps(cursors, *arguments)
         return self.next(number, seconds)
 
     def next(self, number: int, seconds: float) -> bytes:
         """Do the next of several steps and return its piece; it is empty after the last."""
         cursors, pieces = self._passing[number]
-        with self._limit.of(seconds, cursors):
-            return next(pieces, b"")
+        return self._limit.hold(seconds, cursors, lambda: next(pieces, b""))
 
     def end(self, number: int) -> None:
         """End several steps, wherever they are."""

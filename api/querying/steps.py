@@ -1,4 +1,4 @@
-"""What is done in a process that asks DuckDB. Each function gets a cursor first."""
+"""What is done in a process that asks DuckDB. Each function gets its cursors first."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    Cursors = Sequence[duckdb.DuckDBPyConnection]
     Values = Mapping[str, object]
 
 LONGEST_KEPT = 4096
 """Up to how many characters a query has that is kept as it was parsed: clients write part of it."""
 
 
-def rows(cursor: duckdb.DuckDBPyConnection, query: str, values: Values) -> list[tuple[Any, ...]]:
+def rows(cursors: Cursors, query: str, values: Values) -> list[tuple[Any, ...]]:
     """Run a query.
 
     Args:
-        cursor: On what.
+        cursors: One.
         query: SQL, with ``$name`` for every value.
         values: The values by name; they are bound, never written into the text.
 
@@ -30,16 +31,17 @@ def rows(cursor: duckdb.DuckDBPyConnection, query: str, values: Values) -> list[
     Raises:
         duckdb.Error: It cannot be run.
     """
+    (cursor,) = cursors
     return cursor.execute(parsed(query), values).fetchall()
 
 
 def array(
-    cursor: duckdb.DuckDBPyConnection, query: str, strict: str, values: Values, most: int
+    cursors: Cursors, query: str, strict: str, values: Values, most: int
 ) -> tuple[int, bytes]:
     """Run a query whose rows are objects of JSON.
 
     Args:
-        cursor: On what.
+        cursors: One.
         query: SQL of one column. Numbers that are none may come out as words that JSON lacks.
         strict: SQL of the same that takes longer, and writes texts for those.
         values: The values of either, by name.
@@ -51,28 +53,27 @@ def array(
     Raises:
         duckdb.Error: It cannot be run.
     """
-    found = rows(cursor, query, values)
+    found = rows(cursors, query, values)
     joined = ",".join([text for (text,) in found[:most]])
     if "NaN" in joined or "Infinity" in joined:
         # Most likely it stands in a text. To look at every number beforehand takes longer.
-        found = rows(cursor, strict, values)
+        found = rows(cursors, strict, values)
         joined = ",".join([text for (text,) in found[:most]])
     return len(found), joined.encode()
 
 
-def pieces(
-    cursor: duckdb.DuckDBPyConnection, query: str, values: Values, suffix: str
-) -> Iterator[bytes]:
+def pieces(cursors: Cursors, query: str, values: Values, suffix: str) -> Iterator[bytes]:
     """Write the rows of a query in a format, piece by piece.
 
     Args:
-        cursor: On what.
+        cursors: One.
         query: SQL, with the columns as the format needs them.
         values: The values, by name.
         suffix: The format's.
     """
     from api.formats import FILE_FORMATS, ROWS_AT_A_TIME, written  # noqa: PLC0415 -- it takes a while, and most questions do not need it
 
+    (cursor,) = cursors
     found = cursor.sql(query, params=values)
     yield from written(FILE_FORMATS[suffix], found.to_arrow_reader(ROWS_AT_A_TIME))
 

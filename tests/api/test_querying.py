@@ -1,0 +1,213 @@
+"""The processes that ask DuckDB: what they do, and what becomes of others when one ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import duckdb
+import psutil
+import pytest
+from litestar.exceptions import ServiceUnavailableException
+
+from api.opened import open_publication
+from api.querying import steps
+from api.querying.pool import Processes
+from publication import PublicationBroken, Store
+
+MART = "/api/v1/marts/lead_event_counts_weekly"
+SLOW = "select sum(a.range) from range(9999999) a, range(9999)"
+LONG = "select range as n from range(2000000)"
+
+
+@pytest.fixture
+def opened(make_publication, make_events, tmp_path):
+    """A publication, opened in two processes."""
+    make_publication(tmp_path, make_events(1))
+    store = Store(tmp_path)
+
+    @asynccontextmanager
+    async def opening(seconds: float = 5.0, count: int = 2):
+        processes = Processes(count)
+        async with processes.lifespan():
+            yield await open_publication(store, store.current(), processes, seconds)
+
+    return opening
+
+
+def children() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "api.querying" in one.cmdline()]
+
+
+def test_a_query_that_takes_too_long_ends_alone(opened):
+    async def go():
+        async with opened(0.3, count=1) as publication:
+            with publication.work() as slow, publication.work() as quick:
+                begun = time.monotonic()
+                running = asyncio.create_task(slow.rows(SLOW, {}))
+                assert await quick.rows("select 1", {}) == [(1,)]
+                with pytest.raises(ServiceUnavailableException, match=r"more than 0.3 seconds"):
+                    await running
+                with pytest.raises(ServiceUnavailableException, match=r"more than 0.3 seconds"):
+                    await slow.rows("select 1", {})  # its time is over
+                assert time.monotonic() - begun < 3
+                assert await quick.rows("select 2", {}) == [(2,)]
+
+    asyncio.run(go())
+
+
+def test_waiting_costs_no_time(opened):
+    """Of a query's own time only what DuckDB works for it counts."""
+
+    async def go():
+        async with opened(0.6, count=1) as publication:
+
+            async def slow() -> str:
+                with publication.work() as work:
+                    try:
+                        await work.rows(SLOW, {})
+                    except ServiceUnavailableException:
+                        return "too long"
+
+            async def quick() -> list[Any]:
+                with publication.work() as work:
+                    return await work.rows("select 1", {})
+
+            outcomes = await asyncio.gather(slow(), slow(), quick(), slow(), quick())
+            assert outcomes == ["too long", "too long", [(1,)], "too long", [(1,)]]
+
+    asyncio.run(go())
+
+
+def test_errors_and_their_causes_come_back(opened):
+    async def go():
+        async with opened() as publication:
+            with publication.work() as work:
+                with pytest.raises(duckdb.ConversionException, match=r"'x' to INT32") as caught:
+                    await work.rows("select cast($x as integer)", {"x": "x"})
+                assert "steps.py" in caught.value.__notes__[0]
+                with pytest.raises(AttributeError, match=r"pickle"):
+                    await work.do(_gives_what_cannot_be_sent)
+                assert await work.rows("select 1", {}) == [(1,)]
+
+    asyncio.run(go())
+
+
+def _gives_what_cannot_be_sent(cursors: Any) -> Any:
+    return lambda: cursors
+
+
+def test_several_steps_end_wherever_they_are(opened):
+    async def go():
+        async with opened(count=1) as publication:
+            with publication.work() as work:
+                for taken in (1, 3, 10**6):
+                    length, read = 0, 0
+                    async with aclosing(work.each(steps.pieces, LONG, {}, "csv")) as pieces:
+                        async for piece in pieces:
+                            assert piece
+                            length += len(piece)
+                            read += 1
+                            if read == taken:
+                                break
+                    assert read == min(taken, 31)  # parts of 65,536 rows
+                # "n", and each number, on a line of its own
+                digits = sum(len(str(n)) for n in range(2_000_000))
+                assert length == len('"n"\r\n') + digits + 2 * 2_000_000
+
+    asyncio.run(go())
+
+
+def test_whoever_reads_slowly_keeps_nobody_waiting(opened):
+    """Between two pieces of a long answer the process does what others ask."""
+
+    async def go():
+        async with opened(count=1) as publication:
+            with publication.work() as work, publication.work() as other:
+                async with aclosing(work.each(steps.pieces, LONG, {}, "csv")) as pieces:
+                    assert (await anext(pieces)).startswith(b'"n"\r\n0\r\n1\r\n')
+                    for n in range(3):
+                        assert await other.rows("select $n", {"n": n}) == [(n,)]
+                        assert await anext(pieces)
+
+    asyncio.run(go())
+
+
+def test_a_process_that_ends_is_replaced(opened):
+    async def go():
+        async with opened(count=2) as publication:
+            before = children()
+            assert len(before) == 2
+            with publication.work() as work:
+                running = asyncio.create_task(work.rows(SLOW, {}))
+                await asyncio.sleep(0)  # so that it is sent
+                for one in before:
+                    one.kill()
+                with pytest.raises(ServiceUnavailableException, match=r"ended in the middle"):
+                    await running
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    found = await publication.rows(
+                        "select count(*) > 0 from main.lead_event_counts_weekly", {}
+                    )
+                    break
+                except ServiceUnavailableException:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.01)
+            assert found == [(True,)]
+
+    asyncio.run(go())
+    assert children() == []
+
+
+def test_a_file_that_is_none(opened, tmp_path):
+    async def go():
+        processes = Processes(2)
+        async with processes.lifespan():
+            (tmp_path / "none.duckdb").write_bytes(b"this is no database")
+            with pytest.raises(PublicationBroken, match=r"none.duckdb cannot be opened"):
+                await processes.open(tmp_path / "none.duckdb", [])
+
+    asyncio.run(go())
+
+
+def test_clients_of_a_server_whose_process_is_killed(
+    run_server, make_publication, make_events, tmp_path
+):
+    """They get an answer, or are told to come again; and all is as before soon after."""
+    make_publication(tmp_path / "publications", make_events(1))
+    with run_server() as server, server.client() as client:
+        right = client.get(MART).json()
+        statuses = set()
+        for n in range(2):
+            for one in psutil.Process(server.process.pid).children():
+                if "api.querying" in one.cmdline():
+                    one.kill()
+            deadline = time.monotonic() + 10
+            while True:  # each time something else is asked, so that it is not kept
+                found = client.get(MART, params={"limit": 10_000 + n})
+                statuses.add(found.status_code)
+                assert client.get("/health/live").status_code == 200
+                if found.status_code == 200:
+                    assert found.json() == right
+                    break
+                assert "Retry-After" in found.headers
+                assert time.monotonic() < deadline
+        assert statuses <= {200, 503}
+        assert "a new one takes its place" in server.log()
+
+
+def test_no_process_outlives_its_server(run_server, make_publication, make_events, tmp_path):
+    make_publication(tmp_path / "publications", make_events(1))
+    running = run_server()
+    server = running.__enter__()
+    processes = psutil.Process(server.process.pid).children()
+    server.process.kill()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    with pytest.raises(AssertionError):  # it does not end well
+        running.__exit__(None, None, None)
+    assert processes
+    assert alive == []
