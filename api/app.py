@@ -21,22 +21,14 @@ from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
 from api.problems import AnyRequest, answer_problem, no_coding, no_publication
-from api.querying.pool import Processes
+from api.querying.pool import HUNG_AFTER, Processes
 from api.serving import Serving
 from api.settings import Settings, SettingsError
 
 EXPOSED = [
     *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
-    *(
-        "ETag",
-        "Link",
-        "X-Total-Count",
-        "Content-Disposition",
-        "Content-Range",
-        "Preference-Applied",
-    ),
-    "Content-Disposition",
-    *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
+    *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
+    *("Content-Disposition", "Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
 ]
 """Headers that pages of other origins may read."""
 
@@ -72,7 +64,7 @@ def create_app() -> ASGIApp:
     log.configure(settings.environment)
     for warning in settings.auth.warnings:
         logger.warning(warning)
-    processes = Processes(settings.processes)
+    processes = Processes(settings.processes, HUNG_AFTER + settings.bounds.seconds)
     serving = Serving(settings.store, counts.REQUIRED, processes, settings.bounds.seconds)
     pinned = Pinned(settings.store, processes, settings.bounds.seconds)
     tokens = Tokens(settings.auth.key, settings.auth.token_seconds, users)

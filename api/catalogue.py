@@ -20,7 +20,9 @@ class MartLinks(msgspec.Struct):
     csv: str
     arrow: str
     parquet: str
+    changes: str
     publication: str
+    documentation: str
 
 
 class MartEntry(msgspec.Struct, kw_only=True):
@@ -78,7 +80,9 @@ def _links(mart: str, number: int) -> MartLinks:
         csv=f"{rows}.csv",
         arrow=f"{rows}.arrow",
         parquet=f"{rows}.parquet",
+        changes=f"{rows}/changes?since={number}",
         publication=f"/api/v1/publications/{number}",
+        documentation="/docs",
     )
 
 

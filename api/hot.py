@@ -8,7 +8,7 @@ ready-made messages, without the framework.
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 WARMED = 32
 """How many of the latest answers a new publication has ready before it is swapped in."""
 
+WARMING = 5.0
+"""Seconds after which it is swapped in although some of them are not ready."""
+
 
 KEPT = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 """The statuses of answers that are kept, if they have an entity tag."""
@@ -48,7 +51,8 @@ class HotPath:
     An answer is kept if it is a 200 or a 206 with an entity tag that anyone may cache (``public``),
     or that a guard let through for some scopes: then it goes out again only with a token that has
     them and was verified before. It is kept with the publication that was served when it was asked
-    for, even if a newer one was swapped in meanwhile.
+    for, even if a newer one was swapped in meanwhile; what a handler read in another one
+    (``elsewhere``) is not kept.
 
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
@@ -140,7 +144,7 @@ class HotPath:
             body = await asyncio.to_thread(compress, body, coding)
         status, lines = reply.start["status"], list(reply.start["headers"])
         answer = Answer(status, lines, body, coding, asked["state"]["permission"])
-        if publication is not None:
+        if publication is not None and not asked["state"]["elsewhere"]:
             publication.answers.keep(key, answer)
         return answer
 
@@ -159,10 +163,12 @@ class HotPath:
         """Answer from a new publication what was lately asked of the one that is served."""
         if (served := self._serving.publication) is None:
             return
-        for key in reversed(served.answers.recent(WARMED)):
-            # What is asked of one publication by its number is not asked of the next.
-            if b"publication=" not in key[1]:
-                await self._compute(_request(key), key, _nothing, _nowhere, new)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WARMING):
+                for key in reversed(served.answers.recent(WARMED)):
+                    # What is asked of one publication by its number is not asked of the next.
+                    if b"publication=" not in key[1]:
+                        await self._compute(_request(key), key, _nothing, _nowhere, new)
 
 
 class _Reply:
@@ -201,6 +207,7 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
     said = {
         "permission": None,
         "passing": None,
+        "elsewhere": False,
         "broken": False,
         "head": False,
         **scope.get("state", {}),

@@ -100,7 +100,11 @@ async def chosen(request: AnyRequest, served: OpenPublication) -> OpenPublicatio
 
 
 async def opened_as(request: AnyRequest, number: int) -> OpenPublication:
-    """Open the publication with a number, or take it if it is open; raises as :func:`chosen`."""
+    """Open the publication with a number, or take it if it is open; raises as :func:`chosen`.
+
+    The answer is not kept with what is served: this publication may be gone before that one is.
+    """
+    request.scope["state"]["elsewhere"] = True
     pinned: Pinned = request.app.state.pinned
     return await pinned.get(number)
 

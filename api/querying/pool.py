@@ -9,7 +9,7 @@ import pickle
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -35,6 +35,12 @@ ENDED = "The process that asked DuckDB has ended in the middle; there is a new o
 PATIENCE = 2.0
 """Seconds for a process to end by itself when the server stops."""
 
+PAUSE = 0.2
+"""Seconds before a process that ended is replaced, so that one that cannot start costs little."""
+
+HUNG_AFTER = 10.0
+"""Seconds after which a process is ended that answers nothing, though all its time is over."""
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -59,6 +65,7 @@ class Process(asyncio.Protocol):
         self._waiting: list[asyncio.Future[Done]] = []
         self._transport: asyncio.Transport | None = None
         self._popen: subprocess.Popen[bytes] | None = None
+        self._heard = 0.0
         self.gone = asyncio.Event()
 
     async def start(self) -> None:
@@ -81,8 +88,18 @@ class Process(asyncio.Protocol):
         try:
             await asyncio.to_thread(self._popen.wait, PATIENCE)
         except subprocess.TimeoutExpired:  # it is in the middle of a step
-            self._popen.kill()
+            self.kill()
             self._popen.wait()
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        assert self._popen is not None  # noqa: S101 -- it was started
+        self._popen.kill()
+
+    @property
+    def silent(self) -> float:
+        """For how many seconds it has owed an answer and given none."""
+        return asyncio.get_running_loop().time() - self._heard if self._waiting else 0.0
 
     @property
     def owed(self) -> int:
@@ -100,6 +117,8 @@ class Process(asyncio.Protocol):
             future.set_exception(_ended())
         else:
             self._transport.write(frame(message))
+            if not self._waiting:
+                self._heard = asyncio.get_running_loop().time()
             self._waiting.append(future)
         return future
 
@@ -118,6 +137,7 @@ class Process(asyncio.Protocol):
             with memoryview(received) as view:
                 result, error, seconds = pickle.loads(view[LENGTH.size : end])  # noqa: S301 -- of the same program
             del received[:end]
+            self._heard = asyncio.get_running_loop().time()
             future = self._waiting.pop(0)
             if future.done():
                 continue  # nobody waits any more
@@ -143,13 +163,16 @@ def _ended() -> ServiceUnavailableException:
 class Processes:
     """All of them. Each has the same publications open; one that ends is replaced."""
 
-    def __init__(self, count: int = PROCESSES) -> None:
+    def __init__(self, count: int = PROCESSES, hung_after: float = HUNG_AFTER) -> None:
         """Start nothing yet.
 
         Args:
             count: How many there are to be.
+            hung_after: After how many seconds without an answer one is ended: more than a step
+                may take.
         """
         self._count = count
+        self._hung_after = hung_after
         self._all: list[Process] = []
         self._watching: set[asyncio.Task[None]] = set()
         self._keys = itertools.count(1)
@@ -219,10 +242,16 @@ class Processes:
         watching.add_done_callback(self._watching.discard)
 
     async def _replace(self, process: Process) -> None:
-        await process.gone.wait()
-        logger.error("A process that asks DuckDB has ended by itself; a new one takes its place.")
+        """Wait until a process ends, which it is made to if it hangs, and start another."""
+        while not process.gone.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.gone.wait(), 1)
+            if process.silent > self._hung_after:
+                process.kill()
+        logger.error("A process that asks DuckDB has ended; a new one takes its place.")
         self._all.remove(process)
         await process.stop()
+        await asyncio.sleep(PAUSE)
         await self._start()
 
 

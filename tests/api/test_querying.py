@@ -163,6 +163,27 @@ def test_a_process_that_ends_is_replaced(opened):
     assert children() == []
 
 
+def _hangs(cursors: Any, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def test_a_process_that_hangs_is_ended(make_publication, tmp_path):
+    make_publication(tmp_path, [])
+    store = Store(tmp_path)
+
+    async def go():
+        processes = Processes(1, hung_after=0.5)
+        async with processes.lifespan():
+            publication = await open_publication(store, store.current(), processes, 0.1)
+            with publication.work() as work:
+                begun = time.monotonic()
+                with pytest.raises(ServiceUnavailableException, match=r"ended in the middle"):
+                    await work.do(_hangs, 60)
+                assert time.monotonic() - begun < 20
+
+    asyncio.run(go())
+
+
 def test_a_file_that_is_none(opened, tmp_path):
     async def go():
         processes = Processes(2)
