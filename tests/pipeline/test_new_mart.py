@@ -150,7 +150,7 @@ def questions(mart: dict[str, Any], middle: int) -> list[tuple[str, dict[str, st
     many = f"where {number} > {middle}"
     return [
         ("", columns, f"select * {source} {order}"),
-        ("limit=7&offset=3", columns, f"select * {source} {order} limit 7 offset 3"),
+        ("offset=3", columns, f"select * from (select * {source} {order} offset 3)"),
         (f"{number}=lt.-1", columns, f"select * {source} where {number} < -1"),
         (
             f"{number}=gt.{middle}&order={number}.desc",
@@ -180,12 +180,14 @@ def test_every_mart_is_equal_in_four_formats(built: Project) -> None:
         for mart in client.get("/api/v1/marts").json():
             names.add(mart["name"])
             for query, types, sql in questions(mart, middle=1):
+                path = f"/api/v1/marts/{mart['name']}"
                 answers = {
-                    suffix: client.get(f"/api/v1/marts/{mart['name']}.{suffix}?{query}")
+                    suffix: client.get(f"{path}.{suffix}?limit=999&{query}".rstrip("&"))
                     for suffix in KINDS
                 }
                 assert {one.status_code for one in answers.values()} == {200}, query
-                expected = [dict(zip(types, row, strict=True)) for row in file.sql(sql).fetchall()]
+                rows = file.sql(f"{sql} limit 999").fetchall()
+                expected = [dict(zip(types, row, strict=True)) for row in rows]
                 contents = {suffix: one.content for suffix, one in answers.items()}
                 assert_equal(contents, types_of(types), expected)
     assert {"channel_sales_weekly", "lead_event_counts_daily"} < names
