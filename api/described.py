@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from publication.types import read
+
 if TYPE_CHECKING:
     from publication import Column, Manifest, Mart
+    from publication.types import Type
 
 Document = dict[str, Any]
 
@@ -31,11 +34,8 @@ TYPES: dict[str, Document] = {
     "TIMESTAMP WITH TIME ZONE": {"type": "string", "format": "date-time"},
     "UUID": {"type": "string", "format": "uuid"},
     "BLOB": {"type": "string", "contentEncoding": "base64"},
-    "STRUCT": {"type": "object"},
-    "MAP": {"type": "object"},
-    "JSON": {},
 }
-"""What a DuckDB type is in JSON; a text, if it is not here."""
+"""What a DuckDB type that is not nested is in JSON; a text, if it is not here."""
 
 FILES = {
     "text/csv": {"schema": {"type": "string"}},
@@ -71,15 +71,29 @@ def _row(mart: Mart) -> Document:
 
 
 def _column(column: Column) -> Document:
-    if column.type.endswith("]"):
-        described: Document = {"type": "array"}
-    else:
-        described = {**TYPES.get(column.type.partition("(")[0], {"type": "string"})}
-    if column.nullable and "anyOf" in described:
-        described["anyOf"] = [*described["anyOf"], {"type": "null"}]
-    elif column.nullable and "type" in described:
-        described["type"] = [described["type"], "null"]
+    described = _value(read(column.type), nullable=column.nullable)
     return {**described, "description": column.description, "x-duckdb-type": column.type}
+
+
+def _value(kind: Type, *, nullable: bool = True) -> Document:
+    """Describe a value; what is in a list, a struct or a map may always be null."""
+    described: Document = {**TYPES.get(kind.kind, {"type": "string"})}
+    match kind.kind:
+        case "LIST":
+            described = {"type": "array", "items": _value(kind.parts[0][1])}
+        case "MAP":
+            described = {"type": "object", "additionalProperties": _value(kind.parts[1][1])}
+        case "STRUCT":
+            described = {
+                "type": "object",
+                "properties": {name: _value(one) for name, one in kind.parts},
+                "required": [name for name, _ in kind.parts],
+            }
+    if nullable and "anyOf" in described:
+        described["anyOf"] = [*described["anyOf"], {"type": "null"}]
+    elif nullable:
+        described["type"] = [described["type"], "null"]
+    return described
 
 
 def _operation(of_any: Document, mart: Mart) -> Document:

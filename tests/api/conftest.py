@@ -112,10 +112,12 @@ def publish(
     keep: int = 5,
     scope: str | None = "marketing:read",
     more: Mapping[str, str] | None = None,
+    keys: int = 1,
 ) -> Manifest:
     """Publish the marts of some events and conversions, as a dbt run would.
 
-    More open marts are made of SQL, by name; their first column is their grain.
+    More open marts are made of SQL, by name; their first column is their grain, or so many of them.
+    As in a build, their rows are in its order.
 
     Without conversions (None) it is what a version without that mart published. The scope is that
     of the mart of conversions.
@@ -176,17 +178,19 @@ def publish(
                 )
             )
         for name, sql in (more or {}).items():
-            connection.execute(f"create table {name} as {sql}")
-            described = connection.execute(f"describe {name}").fetchall()
+            by = ", ".join(str(place + 1) for place in range(keys))
+            connection.execute(f'create table "{name}" as from ({sql}) order by {by}')
             columns = tuple(
-                Column(name=column, type=kind, nullable=place > 0, description=f"The {column}.")
-                for place, (column, kind, *_) in enumerate(described)
+                Column(name=column, type=kind, nullable=place >= keys, description=f"The {column}.")
+                for place, (column, kind, *_) in enumerate(
+                    connection.execute(f'describe "{name}"').fetchall()
+                )
             )
             marts.append(
                 MartDraft(
                     name=name,
                     description="More. One row per number.",
-                    grain=(columns[0].name,),
+                    grain=tuple(column.name for column in columns[:keys]),
                     scope="open",
                     columns=columns,
                     tests=(),

@@ -102,7 +102,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "INTERVAL[]": {"['1 day', null]": ["1 day", None]},
     "DECIMAL(38,20)[]": {"['0.12345678901234567891']": [Decimal("0.12345678901234567891")]},
     "ENUM('a', 'b')[]": {"['b', null]": ["b", None]},
-    'STRUCT(a DOUBLE, "b c" DECIMAL(38,20), added INTERVAL, "NaN" VARCHAR)': {
+    'STRUCT(a DOUBLE, "b c" DECIMAL(38,20), added INTERVAL, NaN VARCHAR)': {
         "{'a': 'inf', 'b c': '0.12345678901234567891', 'added': '1 day', 'NaN': 'Infinity'}": {
             "a": inf,
             "b c": Decimal("0.12345678901234567891"),

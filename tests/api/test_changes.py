@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.api import samples
+
 MARTS = "/api/v1/marts"
 WEEKS = f"{MARTS}/lead_event_counts_weekly"
 
@@ -80,8 +82,8 @@ def versions(run_server_in, make_publication, tmp_path_factory):
         {},
         {"m": f"select n, n as a, 'x' as b {rows}"},
         {"m": f"select n, n * (n % 2) as a, 1.5::double as c {rows}"},
-        {"m": f"select n::varchar as a, n {rows}"},
-        {"m": f"select n::varchar as a, n {rows}"},
+        {"m": f"select n::varchar as a, n {rows}", "typed": f"select n, 1 as a {rows}"},
+        {"m": f"select n::varchar as a, n {rows}", "typed": f"select n::int as n, 1 as a {rows}"},
     ):
         make_publication(folder / "publications", [], more=marts)
     with run_server_in(folder) as server, server.client() as client:
@@ -119,6 +121,15 @@ def test_what_cannot_be_compared(versions, query, status, told):
     assert told in answer.json()["message"]
 
 
+def test_a_grain_of_another_type_cannot_be_compared(versions):
+    answer = versions.get(f"{MARTS}/typed/changes?since=4")
+    assert answer.status_code == 400
+    assert answer.json()["message"] == (
+        "The grain of typed was n BIGINT in publication 4 and is n INTEGER in 5: "
+        "their rows cannot be compared."
+    )
+
+
 def test_long_lists_are_cut_and_linked(run_server, make_publication, tmp_path):
     folder = tmp_path / "publications"
     make_publication(folder, [], more={"m": "select n, 0 as a from range(25) r(n)"})
@@ -153,24 +164,136 @@ def test_only_who_may_read_both_sees_what_changed(
             assert answer.headers["cache-control"].startswith("private")
 
 
-values = st.dictionaries(st.integers(0, 6), st.sampled_from([None, "", "a", "é"]), max_size=5)
+NAMES = ("added", "removed", "old", "new", "was", "is_now", "ends", "c0", "key", "Change", "temp")
+
+ALIKE = {
+    "DOUBLE": ("'0.0'", "'-0.0'"),
+    "FLOAT": ("'-0.0'", "'0.0'"),
+    "INTERVAL": ("'1 month'", "'30 days'"),
+    "DOUBLE[]": ("['0.0']", "['-0.0']"),
+    "STRUCT(i INTERVAL)": ("{'i': '1 day'}", "{'i': '24 hours'}"),
+}
+"""Of each type two values that are equal to DuckDB, and not the same."""
+
+LONG = ("n % 997 > 0 and n < 140000", "n % 991 > 0 and n >= 70000")
+"""Of which numbers there is a row. Both have many rows that the other has nothing beside."""
 
 
-def test_any_two_states(run_server, make_publication, tmp_path):
-    folder = tmp_path / "publications"
+def state(newer):
+    """SQL of marts in the older publication, or in the newer one."""
+    marts = {}
+    for place, name in enumerate(NAMES):
+        columns = ", ".join(f'n * {newer} as "{other}"' for other in NAMES if other != name)
+        marts[NAMES[-place]] = f'select n as "{name}", {columns} from range({newer}, 4) r(n)'
+    place = f"(n + {newer}) % {len(samples.rows())} as n"  # each row has another one's cells
+    marts["everything"] = samples.sql().replace("select n,", f"select {place},")
+    for place, (kind, cells) in enumerate(samples.SAMPLES.items()):
+        marts[f"by_{place}"] = f"select cast({next(iter(cells))} as {kind}) as g, {newer} as v"
+    columns = ", ".join(
+        f"{v[newer]}::{k} as c{place}" for place, (k, v) in enumerate(ALIKE.items())
+    )
+    marts["alike"] = f"select 1 as n, {columns}"
+    marts["long"] = f"select n, n % 1000 // 999 as v from range(210000) r(n) where {LONG[newer]}"
+    return marts
+
+
+@pytest.fixture(scope="module")
+def client(run_server_in, make_publication, tmp_path_factory):
+    """A server with two publications."""
+    folder = tmp_path_factory.mktemp("states")
+    for newer in (0, 1):
+        make_publication(folder / "publications", [], more=state(newer))
+    with run_server_in(folder, LEADMARTS_JSON_ROWS="200000") as server, server.client() as client:
+        yield client
+
+
+def assert_compared(client, mart, grain):
+    old, new = (client.get(f"{MARTS}/{mart}?publication={n}").json() for n in (1, 2))
+    said = client.get(f"{MARTS}/{mart}/changes?since=1").json()["changes"]
+    assert said == compared(old, new, [grain])
+    assert said
+    for number in (1, 2):
+        same = client.get(f"{MARTS}/{mart}/changes?since={number}&publication={number}")
+        assert same.json()["changes"] == []
+
+
+@pytest.mark.parametrize("place", range(len(NAMES)))
+def test_names_that_a_comparison_might_use_itself(client, place):
+    assert_compared(client, NAMES[-place], NAMES[place])
+
+
+def test_every_type_as_a_column(client):
+    assert_compared(client, "everything", "n")
+
+
+@pytest.mark.parametrize("place", range(len(samples.SAMPLES)))
+def test_every_type_as_the_grain(client, place):
+    (row,) = client.get(f"{MARTS}/by_{place}").json()
+    assert client.get(f"{MARTS}/by_{place}/changes?since=1").json()["changes"] == [
+        {
+            "change": "changed",
+            "key": {"g": row["g"]},
+            "columns": ["v"],
+            "old": {"v": 0},
+            "new": {"v": 1},
+        }
+    ]
+
+
+def test_what_is_equal_to_duckdb_and_not_the_same(client):
+    (change,) = client.get(f"{MARTS}/alike/changes?since=1").json()["changes"]
+    assert change["columns"] == [f"c{place}" for place in range(len(ALIKE))]
+
+
+def test_long_marts_are_compared_part_by_part(client):
+    said = client.get(f"{MARTS}/long/changes?since=1").json()["changes"]
+    old = {n for n in range(140_000) if n % 997}
+    new = {n for n in range(70_000, 210_000) if n % 991}
+    assert [(one["change"], one["key"]["n"]) for one in said] == [
+        ("removed" if n in old else "added", n) for n in sorted(old ^ new)
+    ]
+
+
+reals = st.sampled_from(["0.0", "-0.0", "0.1", "nan", "inf"])
+keys = st.tuples(st.sampled_from(["", "a", "b", "é"]), st.integers(-2, 2))
+contents = st.dictionaries(keys, st.tuples(st.none() | reals, st.lists(reals, max_size=2)))
+
+
+def cell(text):
+    return None if text is None else {"nan": "NaN", "inf": "Infinity"}.get(text) or float(text)
+
+
+def test_applied_to_the_old_rows_the_changes_give_the_new_ones(
+    run_server, make_publication, tmp_path
+):
     states = []
 
-    @settings(max_examples=12, deadline=None, database=None)
-    @given(values)
+    @settings(max_examples=10, deadline=None, database=None)
+    @given(contents)
     def publish(state):
-        written = ["null" if value is None else f"'{value}'" for value in state.values()]
-        rows = [f"({n}, {text})" for n, text in zip(state, written, strict=True)] or ["(0, '')"]
-        made = {"m": f"select n, v::varchar as v from (values {', '.join(rows)}) t(n, v)"}
-        make_publication(folder, [], keep=50, more=made)
-        states.append([{"n": n, "v": v} for n, v in sorted((state or {0: ""}).items())])
+        told = {("", 0): (None, [])} | state
+        rows = ", ".join(
+            f"('{t}', {n}, {'null' if v is None else repr(v)}::double, {many}::double[])"
+            for (t, n), (v, many) in told.items()
+        )
+        sql = f"select * from (values {rows}) rows(t, n, v, many)"
+        make_publication(tmp_path / "publications", [], keep=50, more={"m": sql}, keys=2)
+        states.append({key: repr((cell(v), [*map(cell, many)])) for key, (v, many) in told.items()})
 
     publish()
     with run_server() as server, server.client() as client:
-        for since in range(1, len(states) + 1):
-            said = client.get(f"{MARTS}/m/changes?since={since}").json()
-            assert said["changes"] == compared(states[since - 1], states[-1], ["n"])
+        for since, old in enumerate(states, start=1):
+            for upto, new in enumerate(states[since - 1 :], start=since):
+                said = client.get(f"{MARTS}/m/changes?since={since}&publication={upto}").json()
+                applied = dict(old)
+                for one in said["changes"]:
+                    key = (one["key"]["t"], one["key"]["n"])
+                    was = one["old"] and repr((one["old"]["v"], one["old"]["many"]))
+                    assert applied.pop(key, None) == was
+                    if one["new"]:
+                        applied[key] = repr((one["new"]["v"], one["new"]["many"]))
+                    assert one["old"] != one["new"] or "0.0" in was
+                assert applied == new
+                assert len(said["changes"]) == sum(
+                    old.get(key) != new.get(key) for key in old | new
+                )

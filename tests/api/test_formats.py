@@ -7,6 +7,7 @@ import duckdb
 import httpx
 import psutil
 import pytest
+from jsonschema import Draft202012Validator
 from pyarrow import ipc, parquet
 
 from publication.types import SCALARS
@@ -16,6 +17,19 @@ from tests.api.cells import KINDS, assert_equal, types_of
 MARTS = "/api/v1/marts"
 EVERYTHING = samples.sql()
 EMPTY = f"select * from ({EVERYTHING}) where false"
+
+
+NO_TEXT = [1, True, [], {}]
+NO_LIST = ["", 1, {}]
+NO_NUMBER = ["1", "nan", True, []]
+WRONG = (
+    {"STRUCT": [[], "", {}], "MAP": [[], "", {"a": {}}], "BOOLEAN": ["true", 1]}
+    | dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), NO_NUMBER)
+    | {kind: [*NO_NUMBER, 1.5] for kind in SCALARS if kind.endswith(("INT", "INTEGER"))}
+    | {"DATE": [*NO_TEXT, "infinity", "2024-02-30"], "UUID": [*NO_TEXT, "x"]}
+    | {"TIMESTAMP WITH TIME ZONE": [*NO_TEXT, "infinity"]}
+)
+"""What no value of a type is in JSON; for all others it is what is no text."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +82,36 @@ def test_there_is_a_sample_of_every_type_that_is_published():
 def test_every_type_is_equal_in_every_cell_of_four_formats(client, mart, query, part):
     expected = samples.rows()[part] if mart == "everything" else []
     assert_equal(contents_of(client, mart, query), types_of(samples.TYPES), expected)
+
+
+def test_every_type_is_described_as_it_is(many, client):
+    """Contract, file and OpenAPI agree, and the rows in JSON are as described."""
+    entry = next(one for one in client.get(MARTS).json() if one["name"] == "everything")
+    document = client.get("/openapi.json").json()
+    described = document["components"]["schemas"]["everything"]
+    marts = (many.log_file.parent / "marts.duckdb").resolve()
+    with duckdb.connect(str(marts), read_only=True) as file:
+        stored = file.execute(
+            "select column_name, data_type, is_nullable, comment from duckdb_columns() "
+            "where table_name = 'everything' order by column_index"
+        ).fetchall()
+    contracted = [
+        (one["name"], one["type"], one["nullable"], one["description"]) for one in entry["columns"]
+    ]
+    assert stored == contracted
+    assert [(name, kind) for name, kind, *_ in stored] == list(samples.TYPES.items())
+    properties = described["properties"]
+    assert list(properties) == described["required"] == list(samples.TYPES)
+    rows = client.get(f"{MARTS}/everything").json()
+    for name, kind, nullable, comment in stored:
+        shown = properties[name]
+        assert (shown["x-duckdb-type"], shown["description"]) == (kind, comment)
+        validator = Draft202012Validator(shown, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        for row in rows:
+            validator.validate(row[name])
+        assert validator.is_valid(None) == nullable
+        wrong = WRONG.get(kind.partition("(")[0], NO_TEXT)
+        assert not any(map(validator.is_valid, NO_LIST if kind.endswith("]") else wrong))
 
 
 def test_casts_and_aggregates_are_equal_in_four_formats(many, client):

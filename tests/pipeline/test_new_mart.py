@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from api.described import TYPES
+from tests.api.cells import KINDS, assert_equal, types_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tests.pipeline.conftest import Project
 
 ROOT = Path(__file__).parents[2]
+
+SUMS = {"INTEGER": "DECIMAL(38,0)", "BIGINT": "DECIMAL(38,0)", "DOUBLE": "DOUBLE"}
+"""The types of sums."""
 
 MODEL = """
 select
@@ -131,3 +135,60 @@ def test_contract_file_and_openapi_agree_on_every_column(built: Project) -> None
             assert nullable == ("null" in json.dumps(shown.get("type", shown.get("anyOf"))))
             assert JSON_TYPES[kind] in json.dumps(shown)
             assert TYPES.get(kind, {"type": "string"}).items() <= shown.items() or nullable
+
+
+def questions(mart: dict[str, Any], middle: int) -> list[tuple[str, dict[str, str], str]]:
+    """Queries of a mart, each with the types of its answer, and in SQL."""
+    columns = {one["name"]: one["type"] for one in mart["columns"]}
+    number = next(name for name, kind in columns.items() if kind in SUMS)
+    sums = {name: SUMS[kind] for name, kind in columns.items() if kind in SUMS}
+    texts = ",".join(f"{name}::text" for name in columns)
+    asked = ",".join(f"{name}:{name}.sum()" for name in sums)
+    summed = ", ".join(f"sum({name}::decimal(38, 18))::{kind}" for name, kind in sums.items())
+    source = f"from {mart['name']} as mart"
+    order = "order by " + ", ".join(f"mart.{column}" for column in mart["grain"])
+    many = f"where {number} > {middle}"
+    return [
+        ("", columns, f"select * {source} {order}"),
+        ("offset=3", columns, f"select * from (select * {source} {order} offset 3)"),
+        (f"{number}=lt.-1", columns, f"select * {source} where {number} < -1"),
+        (
+            f"{number}=gt.{middle}&order={number}.desc",
+            columns,
+            f"select * {source} {many} {order.replace('by', f'by {number} desc,')}",
+        ),
+        (
+            f"select={texts}",
+            dict.fromkeys(columns, "VARCHAR"),
+            f"select columns(*)::varchar {source} {order}",
+        ),
+        (
+            f"select=rows:count(),{asked}&{number}=gt.{middle}",
+            {"rows": "BIGINT"} | sums,
+            f"select count(*), {summed} {source} {many}",
+        ),
+    ]
+
+
+def test_every_mart_is_equal_in_four_formats(built: Project) -> None:
+    file = duckdb.connect(str((built.data / "marts.duckdb").resolve()), read_only=True)
+    names = set()
+    with file, built.api() as client:
+        demo_user = ("marketing_op", "marketing_op_supersecret")
+        token = client.get("/api/auth/token/", auth=demo_user).json()["data"]["token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        for mart in client.get("/api/v1/marts").json():
+            names.add(mart["name"])
+            for query, types, sql in questions(mart, middle=1):
+                path = f"/api/v1/marts/{mart['name']}"
+                answers = {
+                    suffix: client.get(f"{path}.{suffix}?limit=999&{query}".rstrip("&"))
+                    for suffix in KINDS
+                }
+                assert {one.status_code for one in answers.values()} == {200}, query
+                rows = file.sql(f"{sql} limit 999").fetchall()
+                expected = [dict(zip(types, row, strict=True)) for row in rows]
+                contents = {suffix: one.content for suffix, one in answers.items()}
+                assert_equal(contents, types_of(types), expected)
+    assert {"channel_sales_weekly", "lead_event_counts_daily"} < names
+    assert len(names) == 7

@@ -110,6 +110,74 @@ def test_a_type_that_is_none(refused, type_):
     assert "is no type of DuckDB's" in sentence
 
 
+@pytest.mark.parametrize(
+    ("type_", "spelled", "nearest"),
+    [
+        ("bit", "BIT", "VARCHAR"),
+        ("bignum", "BIGNUM", "VARCHAR"),
+        ("json", "JSON", "VARCHAR"),
+        ("union(a int)", "UNION(a INTEGER)", "VARCHAR"),
+        ("variant", "VARIANT", "VARCHAR"),
+        ("geometry", "GEOMETRY", "VARCHAR"),
+        ("timetz", "TIME WITH TIME ZONE", "TIME"),
+        ("time_ns", "TIME_NS", "TIME"),
+        ("timestamptz_ns", "TIMESTAMPTZ_NS", "TIMESTAMP WITH TIME ZONE"),
+        ("decimal(18, 18)", "DECIMAL(18,18)", "DECIMAL(19,18)"),
+        ("decimal(38, 38)", "DECIMAL(38,38)", "DECIMAL(38,37)"),
+        ("int[2]", "INTEGER[2]", "INTEGER[]"),
+        ("map(int, bit)", "MAP(INTEGER, BIT)", "MAP(VARCHAR, VARCHAR)"),
+        ("struct(a bit, b date)[]", "STRUCT(a BIT, b DATE)[]", "STRUCT(a VARCHAR, b DATE)[]"),
+    ],
+)
+def test_a_type_that_not_every_format_writes_alike(store, draft, type_, spelled, nearest):
+    mart = msgspec.structs.replace(
+        draft.marts[0], columns=(*draft.marts[0].columns, *columns(("odd", type_)))
+    )
+    with pytest.raises(DraftRejected) as refusal:
+        store.publish(store.stage("9d1f"), msgspec.structs.replace(draft, marts=(mart,)))
+    assert str(refusal.value) == (
+        f'Column "odd" of mart "weekly" is {spelled}, which JSON, CSV, Arrow and Parquet do not '
+        f"write alike; cast it to {nearest}."
+    )
+    nearer = msgspec.structs.replace(mart, columns=(*mart.columns[:-1], *columns(("odd", nearest))))
+    check_names([nearer])
+
+
+@pytest.mark.parametrize(
+    ("type_", "given", "held"),
+    [
+        ("date", "'infinity'", "infinity"),
+        ("date", "'0044-03-15 (BC)'", "0044-03-15 (BC)"),
+        ("date", "'10000-01-01'", "10000-01-01"),
+        ("timestamp", "'-infinity'", "-infinity"),
+        ("timestamp_s", "'10000-01-01 00:00:00'", "10000-01-01 00:00:00"),
+        ("timestamp_ms", "'infinity'", "infinity"),
+        ("timestamp_ns", "'infinity'", "infinity"),
+        ("timestamptz", "'-infinity'", "-infinity"),
+        ("time", "'24:00:00'", "24:00:00"),
+        ("hugeint", str(10**38), str(10**38)),
+        ("uhugeint", f"'{10**38}'", str(10**38)),
+        ("date[]", "['2024-01-01', null, 'infinity']", "[2024-01-01, NULL, infinity]"),
+        ("struct(a date)", "{'a': 'infinity'}", "{'a': infinity}"),
+        ("map(varchar, time[])", "map {'a': ['24:00:00']}", "{a=['24:00:00']}"),
+    ],
+)
+def test_a_value_that_not_every_format_writes_alike(refused, type_, given, held):
+    sql = (
+        "create table months as select date '2024-01-01' + n::int as month_start, "
+        f"case n when 2 then cast({given} as {type_}) end as odd from range(4) r(n)"
+    )
+    sentence = refused(
+        sql.replace("{", "{{").replace("}", "}}"),
+        columns=columns(("month_start", "date"), ("odd", type_)),
+    )
+    assert sentence == (
+        f'Column "odd" of mart "months" holds {held}, and what is published ends where a format '
+        "does: at the years 1 and 9999, at 24:00:00, and at numbers of 38 digits; make it null or "
+        "another type."
+    )
+
+
 @pytest.mark.parametrize("word", [*sorted(QUERY_WORDS), "Select"])
 def test_columns_named_like_a_query_word(draft, word):
     mart = msgspec.structs.replace(
