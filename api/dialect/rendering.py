@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.dialect.sql import FLOATING
+from api.dialect.values import FLOATING
 
 if TYPE_CHECKING:
     from api.dialect.sql import Selected
