@@ -28,7 +28,7 @@ DEEPEST = 20
 MOST_CONDITIONS = 500
 """How many conditions a query may have, those in trees included."""
 
-MOST_VALUES = 5_000
+MOST_VALUES = 2_000
 """How many values all lists of a query may have together."""
 
 FILTER = re.compile(

@@ -118,10 +118,9 @@ def _split(text: str, name: str, most: int) -> list[str]:
             case "," if depth == 0:
                 parts.append(text[start : found.start()].strip(BLANKS))
                 start = found.end()
-    parts.append(text[start:].strip(BLANKS))
-    if len(parts) > most:
-        raise Refused(f"{name} has {len(parts):,} elements; {most:,} are possible.")
-    return parts
+                if len(parts) == most:
+                    raise Refused(f"{name} has more than {most} elements; ask for less.")
+    return [*parts, text[start:].strip(BLANKS)]
 
 
 def _terms(select: str) -> tuple[Term, ...]:

@@ -405,12 +405,12 @@ def test_one_row_by_itself(operator, ask_file):
             "PGRST100",
             "nested more than 20 times",
         ),
-        ("select=" + "channel," * 500, "PGRST100", "select has 501 elements; 500 are possible."),
-        ("order=" + "date," * 100, "PGRST100", "order has 101 elements; 100 are possible."),
+        ("select=" + "channel," * 500, "PGRST100", "select has more than 500 elements"),
+        ("order=" + "date," * 100, "PGRST100", "order has more than 100 elements"),
         (
-            f"channel=in.({'a,' * 5000})",
+            f"channel=in.({'a,' * 2000})",
             "PGRST100",
-            "There are more than 5,000 listed values",
+            "There are more than 2,000 listed values",
         ),
         (
             f"or=({'date.is.null,' * 500}date.is.null)",
