@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from contextlib import aclosing
-from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
-from litestar.exceptions import HTTPException
-from msgspec import Meta
 
-from api.dialect.question import Refused
+from api.dialect.question import Refused, Unsatisfiable
 from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
-from api.problems import shown
+from api.problems import on_one_line, shown
 from api.querying import steps
 from publication.connection import first_line
 
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from api.dialect.question import Question
-    from api.dialect.sql import Parameter
     from api.formats import FileFormat
     from api.opened import OpenPublication
     from api.work import Work
@@ -32,27 +28,15 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-RANGE = re.compile(r"(?:items=)?(?P<first>\d{1,18})-(?P<last>\d{0,18})", re.ASCII)
-"""Which rows are asked for, both included."""
+RANGE = re.compile(r"(\d+)-(\d*)", re.ASCII)
+"""Which rows are asked for, both included (``rangeParse`` of PostgREST's RangeQuery.hs)."""
 
 ALL = 2**62
 """More rows than there are. DuckDB counts no further than 2^63."""
 
-WHOLE_NUMBERS: dict[str, Any] = {
-    "SMALLINT": Annotated[int, Meta(ge=-(2**15), lt=2**15)],
-    "INTEGER": Annotated[int, Meta(ge=-(2**31), lt=2**31)],
-    "BIGINT": Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
-}
-"""DuckDB would round a text such as 1.5 to such a number, where PostgreSQL refuses it."""
 
-PLAIN: dict[str, Any] = {**WHOLE_NUMBERS, "DOUBLE": float, "DATE": date, "VARCHAR": str}
-"""What is read without asking DuckDB, which also takes dates that are written otherwise."""
-
-
-class NotThatMany(HTTPException):
+class NotThatMany(Unsatisfiable):
     """Rows were asked for from behind the last one on."""
-
-    status_code = 416
 
     def __init__(self, total: int, offset: int) -> None:
         """Refuse.
@@ -63,8 +47,9 @@ class NotThatMany(HTTPException):
         """
         super().__init__(
             f"There are {total} rows, and {offset} of them were to be passed over.",
-            headers={"Content-Range": f"*/{total}"},
+            f"An offset of {offset} was requested, but there are only {total} rows.",
         )
+        self.headers = {"Content-Range": f"*/{total}"}
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -76,19 +61,37 @@ class Window(msgspec.Struct, frozen=True):
     def of(self, header: str | None) -> Window:
         """Narrow it to what the ``Range`` header asks for.
 
+        A header of another form or unit is ignored, as RFC 9110 §14.2 and PostgREST have it.
+
         Raises:
-            Refused: The header is no range of rows.
+            Unsatisfiable: There cannot be such rows.
         """
-        if header is None:
+        found = RANGE.fullmatch((header or "").strip())
+        if found is None:
             return self
-        found = RANGE.fullmatch(header.strip())
-        if found is None or (found["last"] and int(found["last"]) < int(found["first"])):
-            raise Refused(f"Range: {shown(header)} is no range of rows; write it as 0-9 or 10-.")
-        first = max(self.offset, int(found["first"]))
-        ends = [int(found["last"]) + 1] if found["last"] else []
+        first, last = (min(int(end[:19]), ALL) if end else None for end in found.groups())
+        assert first is not None  # noqa: S101 -- it has a digit
+        if last is not None and last < first:
+            raise Unsatisfiable(
+                f"Range: {shown(found[0])} ends before it begins.",
+                "The lower boundary must be lower than or equal to the upper boundary in the Range "
+                "header.",
+            )
+        ends = [] if last is None else [last + 1]
         if self.limit is not None:
             ends.append(self.offset + self.limit)
-        return Window(first, max(min(ends) - first, 0) if ends else None)
+        start = max(self.offset, first)
+        if self.limit != 0 and ends and min(ends) <= start:
+            raise Unsatisfiable(
+                f"Range: {shown(found[0])} has no row in common with limit and offset.",
+                "Limit should be greater than or equal to zero.",
+            )
+        return Window(start, max(min(ends) - start, 0) if ends else None)
+
+    def of_rows(self, total: int) -> int:
+        """How many of some rows it shows."""
+        rows = max(total - self.offset, 0)
+        return rows if self.limit is None else min(rows, self.limit)
 
     @property
     def values(self) -> dict[str, object]:
@@ -119,7 +122,7 @@ class Asked:
         """
         self.source = source
         self._statement = compile_question(mart, question)
-        self._given = {f"v{n}": one for n, one in enumerate(self._statement.parameters)}
+        self._doubtful = True
 
     async def rows(self, work: Work, window: Window) -> list[tuple[Any, ...]]:
         """Read rows.
@@ -175,40 +178,33 @@ class Asked:
                     yield piece
 
     async def _values(self, work: Work) -> dict[str, object]:
-        """Read the query's values as their columns' types.
+        """Take the query's values, and ask DuckDB whether those that it has to read are good.
 
         Raises:
             Refused: One of them is not of its column's type.
         """
-        values: dict[str, object] = {}
-        for name, given in self._given.items():
-            try:
-                values[name] = msgspec.convert(given.text, PLAIN[given.type], strict=False)
-            except KeyError:
-                continue
-            except msgspec.ValidationError as error:
-                if given.type in WHOLE_NUMBERS:
-                    raise _mismatch(given) from error
-        if others := {name: one for name, one in self._given.items() if name not in values}:
-            # The types are those of the contract; the texts are bound.
-            casts = ", ".join(f"try_cast(${name} as {one.type})" for name, one in others.items())
-            texts = {name: one.text for name, one in others.items()}
-            (found,) = await work.rows(f"select {casts}", texts)
-            for value, (name, given) in zip(found, others.items(), strict=True):
-                if value is None:
-                    raise _mismatch(given)
-                values[name] = value
+        given = {f"v{n}": one for n, one in enumerate(self._statement.parameters)}
+        values = {name: one.value for name, one in given.items()}
+        if others := {name: one for name, one in given.items() if not one.read and self._doubtful}:
+            # Only whether they can be read: on its way through Python a value may lose digits.
+            casts = ", ".join(
+                f"try_cast(${name} as {one.type}) is not null" for name, one in others.items()
+            )
+            (found,) = await work.rows(f"select {casts}", {name: values[name] for name in others})
+            for good, one in zip(found, others.values(), strict=True):
+                if not good:
+                    raise one.mismatch
+            self._doubtful = False
         return values
 
 
-CASTING = ("Conversion Error", "Out of Range Error", "Invalid Input Error")
-"""How DuckDB's sentences about a value begin."""
+CASTING = ("Conversion Error", "Invalid Input Error")
+"""How DuckDB's sentences about a value that cannot be cast begin."""
+
+OUT_OF_RANGE = "Out of Range Error"
+"""How they begin about a number that is too large, a sum too."""
 
 WINDOW = "limit $limit offset $offset"
-
-
-def _mismatch(given: Parameter) -> Refused:
-    return Refused(f"{given.column} is {given.type}, and '{shown(given.text)}' is none.", "22P02")
 
 
 async def _cast(running: Awaitable[Result]) -> Result:
@@ -222,9 +218,11 @@ async def _cast(running: Awaitable[Result]) -> Result:
     except (duckdb.DataError, OSError) as error:
         sentence = first_line(error)
         # On its way through Arrow an error loses its kind.
-        if isinstance(error, OSError) and not sentence.startswith(CASTING):
+        if isinstance(error, OSError) and not sentence.startswith((*CASTING, OUT_OF_RANGE)):
             raise
-        raise Refused(f"A value cannot be cast: {shown(sentence)}", "22P02") from error
+        if sentence.startswith(OUT_OF_RANGE):
+            raise Refused(f"A number is too large: {on_one_line(sentence)}", "22003") from error
+        raise Refused(f"A value cannot be cast: {on_one_line(sentence)}", "22P02") from error
 
 
 async def read(

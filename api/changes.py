@@ -70,7 +70,7 @@ PARAMETERS = [
     response_headers=[*PUBLISHED, NEXT],
     response_description="All that was asked for.",
     responses={
-        **documented(400, 401, 403, 404, 406, 410, 503, kind=MartProblem),
+        **documented(400, 401, 403, 404, 406, 410, 416, 503, kind=MartProblem),
         206: ResponseSpec(Changes, description="A part of the changes.", generate_examples=False),
     },
 )

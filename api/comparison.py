@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from api.dialect.rendering import as_strict_json, as_typed
-from api.dialect.sql import FLOATING, Selected
+from api.dialect.sql import Selected
+from api.dialect.values import FLOATING
 from api.formats import ROWS_AT_A_TIME
 from publication.sql import identifier, listed, literal
 from publication.types import read

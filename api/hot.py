@@ -88,6 +88,10 @@ class HotPath:
             await self._ask(asked, method, receive, send)
             return
         lines = list(scope["headers"])
+        if method == "HEAD":
+            # It asks about the whole, whatever its range (RFC 9110 §14.2).
+            lines = [line for line in lines if line[0] != b"range"]
+            scope = cast("HTTPScope", {**scope, "headers": lines})
         headers = dict(lines)
         if len(headers) != len(lines):
             headers = merge_repeated(lines)

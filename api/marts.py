@@ -155,8 +155,8 @@ async def read_mart(
         wanted.media_type,
     )
     response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
-    if wanted.counted:
-        response.headers["Preference-Applied"] = "count=exact"
+    if wanted.applied:
+        response.headers["Preference-Applied"] = wanted.applied
     if isinstance(wanted.format, FileFormat):
         answer = await _file(request, asked, wanted, response)
     else:
@@ -172,14 +172,16 @@ async def _json(
 ) -> Response[bytes]:
     """Complete an answer with rows as JSON; it says where it was cut."""
     window = wanted.window
-    limit = most + 1 if window.limit is None else min(window.limit, most + 1)
+    enough = 2 if wanted.single else most + 1  # a second row is one too many
+    limit = enough if window.limit is None else min(window.limit, enough)
     with asked.source.work() as work:
         found, rows = await asked.array(work, Window(window.offset, limit), most)
         total = await asked.total(work) if wanted.counted else None
+        if wanted.single and found != 1:
+            count = total if total is not None else await asked.total(work) if found else 0
+            raise NotOne(window.of_rows(count))
     cut = found > most
     _set_range(response, window, min(found, most), total, cut=cut)
-    if wanted.single and found != 1:
-        raise NotOne(min(found, most))
     response.content = rows if wanted.single else b"[%b]" % rows
     if cut:
         response.headers["Link"] = next_link(request, asked.source, window, most)
@@ -193,8 +195,7 @@ async def _file(
     window = wanted.window
     with asked.source.work() as work:
         total = await asked.total(work)
-    rows = max(total - window.offset, 0)
-    rows = rows if window.limit is None else min(rows, window.limit)
+    rows = window.of_rows(total)
     _set_range(response, window, rows, total if wanted.counted else None)
     parts = asked.pieces(cast("FileFormat", wanted.format), window)
     held: list[bytes] = []
@@ -211,10 +212,13 @@ def _set_range(
 ) -> None:
     """Say which rows an answer has, and by its status whether there are others.
 
+    From right behind the last row on it is an empty part, from farther behind an error
+    (``rangeStatus`` of PostgREST's RangeQuery.hs).
+
     Raises:
         NotThatMany: There are none so far behind.
     """
-    if total is not None and window.offset and window.offset >= total:
+    if total is not None and window.offset > total:
         raise NotThatMany(total, window.offset)
     last = f"{window.offset}-{window.offset + rows - 1}" if rows else "*"
     response.headers["Content-Range"] = f"{last}/{'*' if total is None else total}"

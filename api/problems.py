@@ -56,7 +56,7 @@ class MartProblem(Problem, kw_only=True):
         message: The same sentence.
         code: PostgREST's or PostgreSQL's code.
         details: More about it, if there is more.
-        hint: What to do instead, if that is another sentence.
+        hint: Always null: the sentence says what to do.
     """
 
     message: str
@@ -65,8 +65,11 @@ class MartProblem(Problem, kw_only=True):
     hint: str | None = None
 
 
-CODES = {401: "PGRST301", 403: "42501", 404: "PGRST205", 406: "PGRST107", 416: "PGRST103"}
+CODES = {401: "PGRST301", 403: "42501", 404: "PGRST205", 405: "PGRST117", 406: "PGRST107"}
 """PostgREST's code for a status, where an error has none of its own; else PGRST000."""
+
+MARTS = "/api/v1/marts/"
+"""Below it PostgREST's clients ask, also for what no route has: they write, and call functions."""
 
 LONGEST_SHOWN = 100
 """How many characters of what a client sent are repeated to it and to the log."""
@@ -96,8 +99,14 @@ EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
 
 def shown(given: str) -> str:
     """Repeat in a sentence what a client sent: on one line, without control codes, and not long."""
-    quoted = quote(given, safe=URL_SAFE)
+    quoted = quote(given[: LONGEST_SHOWN + 1], safe=URL_SAFE)
     return quoted if len(quoted) <= LONGEST_SHOWN else f"{quoted[:LONGEST_SHOWN]}…"
+
+
+def on_one_line(sentence: str) -> str:
+    """Repeat a sentence of DuckDB's: without control codes, and not long."""
+    printable = "".join(one if one.isprintable() else " " for one in sentence[: 3 * LONGEST_SHOWN])
+    return printable if len(sentence) <= 3 * LONGEST_SHOWN else f"{printable}…"
 
 
 def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
@@ -212,15 +221,12 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
         "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
         "request_id": given if REQUEST_ID.fullmatch(given) else uuid4().hex,
     }
-    handler = request.scope.get("route_handler")
-    if handler is not None and handler.opt.get("problem") is MartProblem:
-        code = getattr(error, "code", CODES.get(status, "PGRST000"))
+    if request.scope["path"].startswith(MARTS):
         problem: Problem = MartProblem(
             **said,
             message=detail,
-            code=code,
+            code=_code(request, error, status),
             details=getattr(error, "details", None),
-            hint=getattr(error, "hint", None),
         )
     else:
         problem = Problem(**said)
@@ -259,11 +265,31 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
             status, detail, headers = HTTPStatus.SERVICE_UNAVAILABLE, str(error), RETRY
         case ValidationException():
             status, detail = status_of_invalid(request), _invalid(request, error)
+        case NotFoundException() if _is_function(request):
+            detail = "There are no functions to call (rpc); marts are only read."
+        case MethodNotAllowedException() if request.scope["path"].startswith(MARTS):
+            detail = (
+                f"{request.method} is not supported: marts are only read, with GET or HEAD. "
+                "Nothing can be inserted, updated or deleted."
+            )
         case NotFoundException():
             detail = "There is nothing at this path; /docs lists what there is."
         case MethodNotAllowedException():
             detail = f"{request.method} is not possible here; the Allow header lists what is."
     return status, detail, headers
+
+
+def _code(request: AnyRequest, error: Exception, status: int) -> str:
+    """PostgREST's code for an error."""
+    if isinstance(error, NotFoundException):
+        return "PGRST202" if _is_function(request) else "PGRST125"
+    code: str = getattr(error, "code", CODES.get(status, "PGRST000"))
+    return code
+
+
+def _is_function(request: AnyRequest) -> bool:
+    """Tell whether a request calls a function, as PostgREST's clients do."""
+    return request.scope["path"].startswith(f"{MARTS}rpc/")
 
 
 def status_of_invalid(request: AnyRequest) -> int:

@@ -1,29 +1,29 @@
 """How an answer of rows is wanted: which rows, in which format, and whether they are counted."""
 
-import re
-
 import msgspec
-from litestar.datastructures.headers import Accept
 from litestar.exceptions import HTTPException
 
+from api.accepted import Range, choose, read_accept
 from api.asking import Window
 from api.described import SINGULAR
 from api.formats import ARROW, CSV, FORMATS, JSON, PARQUET, Format
+from api.preferences import read_preferences
 from api.problems import AnyRequest, shown
 
-PROVIDED = {
-    JSON.media_type: JSON,
-    "application/vnd.pgrst.array+json": JSON,
-    SINGULAR: JSON,
-    **{one.media_type: one for one in (CSV, ARROW, PARQUET)},
-}
+PLAIN = {one.media_type: one for one in (JSON, CSV, ARROW, PARQUET)}
+
+ARRAYS = ("application/vnd.pgrst.array+json", "application/vnd.pgrst.array")
+OBJECTS = (SINGULAR, "application/vnd.pgrst.object")
+"""PostgREST's own kinds, with their short names (``decodeMediaType`` of its MediaType.hs)."""
+
+PROVIDED: dict[str, Format] = {**PLAIN, **dict.fromkeys((*ARRAYS, *OBJECTS), JSON)}
 """What may be accepted; the first fits whatever is left open."""
 
-REFUSED = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
-"""A kind that the client does not take (RFC 9110 §12.4.2)."""
-
-COUNTS = re.compile(r"\bcount=(exact|planned|estimated)\b")
-"""A preference (RFC 7240); here every count is exact."""
+NOT_SUPPORTED = {
+    "application/vnd.pgrst.plan": "the plan of a query",
+    "nulls=stripped": "objects without their nulls",
+}
+"""What else PostgREST has, and what that is."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -34,12 +34,14 @@ class Wanted(msgspec.Struct, frozen=True):
         format: In which format.
         single: Whether one row by itself is wanted.
         counted: Whether the rows are to be counted.
+        applied: What ``Preference-Applied`` says, if anything.
     """
 
     window: Window
     format: Format
     single: bool
     counted: bool
+    applied: str
 
     @property
     def media_type(self) -> str:
@@ -52,6 +54,7 @@ def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Want
 
     Raises:
         HTTPException: 406: it is not to be had so.
+        Refused: It needs what is not supported, or rows that there cannot be.
     """
     profile = request.headers.get("accept-profile", "public")
     if profile != "public":
@@ -59,15 +62,27 @@ def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Want
             f"There is no schema {shown(profile)}; there is public.", status_code=406
         )
     window = window.of(request.headers.get("range"))
-    counted = COUNTS.search(request.headers.get("prefer", "")) is not None
+    preferences = read_preferences(", ".join(request.headers.getall("prefer", [])))
+    counted, applied = preferences.counted, preferences.applied
     if suffix is not None:
-        return Wanted(window, FORMATS[suffix], single=False, counted=counted)
-    header = ", ".join(request.headers.getall("accept", ["*/*"]))
-    taken = [kind.strip() for kind in header.split(",") if not REFUSED.search(kind)]
-    best = Accept(", ".join(taken)).best_match(list(PROVIDED)) if any(taken) else None
-    if best is None or "nulls=stripped" in header:
-        raise HTTPException(
-            f"Accept: {shown(header)} is not to be had; there are {', '.join(PROVIDED)}.",
-            status_code=406,
-        )
-    return Wanted(window, PROVIDED[best], single=best == SINGULAR, counted=counted)
+        return Wanted(window, FORMATS[suffix], single=False, counted=counted, applied=applied)
+    header = ", ".join(request.headers.getall("accept", []))
+    ranges = read_accept(header)
+    best = choose([one for one in ranges if _refusal(one) is None], PROVIDED)
+    if best is None:
+        raise _unacceptable(header, ranges)
+    return Wanted(window, PROVIDED[best], single=best in OBJECTS, counted=counted, applied=applied)
+
+
+def _refusal(accepted: Range) -> str | None:
+    """What an element of ``Accept`` asks for that is not supported, if it is known."""
+    said = (accepted.kind.partition("+")[0], *accepted.parameters)
+    return next((NOT_SUPPORTED[one] for one in said if one in NOT_SUPPORTED), None)
+
+
+def _unacceptable(header: str, ranges: list[Range]) -> HTTPException:
+    asked = next((found for one in ranges if (found := _refusal(one))), None)
+    said = f"Accept: {shown(header)} is not to be had"
+    if asked:
+        said = f"Accept: {shown(header)} asks for {asked}, which is not supported"
+    return HTTPException(f"{said}; there are {', '.join(PLAIN)} and {SINGULAR}.", status_code=406)

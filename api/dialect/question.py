@@ -18,17 +18,32 @@ Aggregate = Literal["count", "sum", "avg", "min", "max"]
 class Refused(ClientException):
     """A query that cannot be answered, or is not supported."""
 
-    def __init__(self, sentence: str, code: str = "PGRST100", hint: str | None = None) -> None:
+    def __init__(self, sentence: str, code: str = "PGRST100", details: str | None = None) -> None:
         """Refuse.
 
         Args:
             sentence: What is wrong, and where.
             code: PostgREST's or PostgreSQL's code for it.
-            hint: What to do instead, if that is another sentence.
+            details: The same in PostgREST's words, where its clients may look for them.
         """
         super().__init__(sentence)
         self.code = code
-        self.hint = hint
+        self.details = details
+
+
+class Unsatisfiable(Refused):
+    """Rows were asked for that there cannot be, or that are not there."""
+
+    status_code = 416
+
+    def __init__(self, sentence: str, details: str) -> None:
+        """Refuse.
+
+        Args:
+            sentence: What is wrong, and where.
+            details: The same in PostgREST's words (its Error.hs).
+        """
+        super().__init__(sentence, "PGRST103", details)
 
 
 class Term(msgspec.Struct, frozen=True, kw_only=True):

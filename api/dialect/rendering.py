@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.dialect.sql import FLOATING
+from api.dialect.values import FLOATING
 from publication.sql import identifier, literal
 from publication.types import SCALARS, Type, read
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from api.dialect.question import Compared, Is, Listed, Order, Question, Refused, Term, Tree
+from api.dialect.conditions import Conditions, of_mart
+from api.dialect.question import Order, Question, Refused, Term
+from api.dialect.values import FLOATING, WHOLE, Parameter
 from api.problems import shown
 from publication.sql import identifier as quoted
 from publication.sql import literal
@@ -15,10 +17,7 @@ from publication.types import beyond, read
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from api.dialect.question import Condition
     from publication import Column, Mart
-
-SYMBOLS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 CASTS = {
     **dict.fromkeys(("text", "varchar"), "VARCHAR"),
@@ -34,29 +33,16 @@ CASTS = {
 }
 """PostgreSQL's names of types, and DuckDB's."""
 
-FLOATING = {"DOUBLE", "FLOAT"}
-NUMBERS = {
-    *FLOATING,
-    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
-    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
-}
+NUMBERS = {*FLOATING, *WHOLE}
 
-EXACT = "cast({} as decimal(38, 18))"
-"""What floating-point numbers are summed as: the sum then does not depend on their order."""
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """A value of the query, which has to be of its column's type.
-
-    Attributes:
-        column: The column that it is compared with.
-        type: Its type.
-        text: What the query says.
-    """
-
-    column: str
-    type: str
-    text: str
+SUM = (
+    "coalesce({small} + {large}, {small}, {large})",
+    "cast(sum(try_cast({sql} as decimal(28, 18))) as double)",
+    "sum({sql} order by {sql}) filter (abs({sql}) >= 1e10)",
+)
+"""How floating-point numbers are summed, so that the sum does not depend on the order of rows: as
+decimals those below 1e10, whose sum then has room for 1e10 rows, and the others (also those that
+are infinite or no number, as PostgreSQL sums them) in an order of their own."""
 
 
 class Selected(msgspec.Struct, frozen=True):
@@ -130,21 +116,22 @@ class _Writer:
     def __init__(self, mart: Mart) -> None:
         self._mart = mart
         self._columns = {column.name: column for column in mart.columns}
-        self._parameters: list[Parameter] = []
+        self._conditions = Conditions(self._column)
 
     def statement(self, question: Question) -> Statement:
         terms = self._expanded(question.terms)
-        names = [term.name for term in terms]
-        for name in names:
-            if names.count(name) > 1:
+        names: set[str] = set()
+        for term in terms:
+            if term.name in names:
                 raise Refused(
-                    f"select gives {shown(name)} twice; call one of them otherwise, "
-                    f"as in other:{shown(name)}."
+                    f"select gives {shown(term.name)} twice; call one of them otherwise, "
+                    f"as in other:{shown(term.name)}."
                 )
+            names.add(term.name)
         columns = tuple(Selected(term.name, *self._term(term)) for term in terms)
         source = f"from main.{quoted(self._mart.name)} as mart"
         if question.conditions:
-            source += " where " + " and ".join(map(self._condition, question.conditions))
+            source += " where " + " and ".join(map(self._conditions.sql, question.conditions))
         grouped = [term for term in terms if term.aggregate is None]
         aggregated = len(grouped) < len(terms)
         if aggregated and grouped:
@@ -154,7 +141,7 @@ class _Writer:
             columns=columns,
             source=source,
             order="order by " + ", ".join(by) if by else "",
-            parameters=tuple(self._parameters),
+            parameters=tuple(self._conditions.parameters),
         )
 
     def _expanded(self, terms: Iterable[Term]) -> list[Term]:
@@ -177,7 +164,7 @@ class _Writer:
         sql, kind = "*", "BIGINT"
         if term.column is not None:
             column = self._column(term.column)
-            sql, kind = _of(column), column.type
+            sql, kind = of_mart(column), column.type
         if term.inner_cast:
             kind = _type(term.inner_cast)
             sql = _cast(sql, kind)
@@ -187,7 +174,7 @@ class _Writer:
             )
         match term.aggregate:
             case "sum" | "avg" if kind in FLOATING:
-                whole = f"cast(sum({EXACT.format(sql)}) as double)"
+                whole = _sum(sql)
                 sql = whole if term.aggregate == "sum" else f"{whole} / count({sql})"
                 kind = "DOUBLE"
             case "sum" if kind in NUMBERS:  # whole numbers, whose sum may be larger than they
@@ -204,59 +191,10 @@ class _Writer:
             sql = _cast(sql, kind)
         return sql, kind
 
-    def _condition(self, condition: Condition) -> str:
-        match condition:
-            case Tree():
-                word = " or " if condition.any else " and "
-                sql = word.join(map(self._condition, condition.parts))
-            case Listed():
-                column = self._column(condition.column)
-                values = ", ".join(self._bound(column, value) for value in condition.values)
-                sql = f"{_of(column)} in ({values})" if values else "false"
-            case Is():
-                sql = self._is(condition)
-            case Compared():
-                sql = self._compared(condition)
-        return f"(not ({sql}))" if condition.negated else f"({sql})"
-
-    def _is(self, condition: Is) -> str:
-        column = self._column(condition.column)
-        match condition.what:
-            case "null":
-                return f"{_of(column)} is null"
-            case "not_null":
-                return f"{_of(column)} is not null"
-        if column.type != "BOOLEAN":
-            raise Refused(
-                f"is.{condition.what} needs a boolean, and {column.name} is {column.type}.", "42804"
-            )
-        if condition.what == "unknown":
-            return f"{_of(column)} is null"
-        return f"{_of(column)} is not distinct from {condition.what}"
-
-    def _compared(self, condition: Compared) -> str:
-        column = self._column(condition.column)
-        if condition.operator not in {"like", "ilike"}:
-            symbol = SYMBOLS[condition.operator]
-            return f"{_of(column)} {symbol} {self._bound(column, condition.value)}"
-        if column.type != "VARCHAR":
-            raise Refused(
-                f"{condition.operator} needs text, and {column.name} is {column.type}.", "42883"
-            )
-        # A backslash escapes, as in PostgreSQL; one at the end would escape nothing.
-        if len(condition.value) - len(condition.value.rstrip("\\")) & 1:
-            raise Refused(f"The pattern for {column.name} ends with a lone backslash.", "22025")
-        pattern = self._bound(column, condition.value.replace("*", "%"))
-        return f"{_of(column)} {condition.operator} {pattern} escape '\\'"
-
-    def _bound(self, column: Column, text: str) -> str:
-        self._parameters.append(Parameter(column.name, column.type, text))
-        return f"$v{len(self._parameters) - 1}"
-
     def _order(self, asked: tuple[Order, ...], grouped: list[Term] | None) -> list[str]:
         """Order totally, so that pages neither repeat nor miss a row."""
         if grouped is None:
-            sorted_by = {name: _of(column) for name, column in self._columns.items()}
+            sorted_by = {name: of_mart(column) for name, column in self._columns.items()}
             rest = list(self._mart.grain)
         else:
             sorted_by = {str(term.column): self._term(term)[0] for term in grouped}
@@ -284,9 +222,10 @@ def _is_start(asked: tuple[Order, ...], grain: tuple[str, ...]) -> bool:
     return upwards and tuple(order.column for order in asked) == grain[: len(asked)]
 
 
-def _of(column: Column) -> str:
-    """A column of the mart, even where the answer calls something else so."""
-    return f"mart.{quoted(column.name)}"
+def _sum(sql: str) -> str:
+    """SQL of the sum of floating-point numbers."""
+    whole, small, large = SUM
+    return whole.format(small=small.format(sql=sql), large=large.format(sql=sql))
 
 
 def _cast(sql: str, kind: str) -> str:
@@ -300,7 +239,7 @@ def _cast(sql: str, kind: str) -> str:
 
 def _type(name: str) -> str:
     try:
-        return CASTS[name]
+        return CASTS[name.strip().lower()]
     except KeyError:
         raise Refused(
             f"There is no type {shown(name)} to cast to; there are {', '.join(CASTS)}.", "42704"

@@ -44,7 +44,7 @@ class Python:
 
     def ask(self, name: str) -> dict[str, Any]:
         mart, calls, _ = EVERYTHING[name]
-        query: Any = self._client.from_(mart)
+        query: Any = self._client.from_(mart) if mart else self._client
         for method, *given in calls:
             query = self._call(query, method, given)
         try:
@@ -68,12 +68,16 @@ class Python:
             return query.select(*given, **options)
         if method == "order":
             options = given.pop()
-            nulls = {} if "nulls_first" not in options else {"nullsfirst": options["nulls_first"]}
-            return query.order(*given, desc=options.get("desc", False), **nulls)
+            names = {"nulls_first": "nullsfirst", "of": "foreign_table"}
+            return query.order(*given, **{names.get(k, k): v for k, v in options.items()})
         if method == "is":
             return query.is_(given[0], "null")
+        named = {}
+        if given and isinstance(given[-1], dict) and "of" in given[-1]:
+            name = "foreign_table" if method == "limit" else "reference_table"
+            named = {name: given.pop()["of"]}
         name = {"maybeSingle": "maybe_single", "in": "in_", "or": "or_"}.get(method, method)
-        return getattr(query, name)(*given)
+        return getattr(query, name)(*given, **named)
 
 
 class JavaScript:
@@ -162,4 +166,4 @@ def test_errors(asking, name):
 
 def test_there_are_enough_questions():
     assert len(QUESTIONS) >= 40
-    assert all(any(call[0] == "select" for call in calls) for _, calls, _ in EVERYTHING.values())
+    assert all(any(call[0] == "select" for call in calls) for _, calls, _ in QUESTIONS.values())

@@ -1,6 +1,7 @@
 """What both official clients are asked: calls on their query builders, and the same in SQL.
 
-A call is a method's JavaScript name, its arguments and, last, perhaps its options.
+A call is a method's JavaScript name, its arguments and, last, perhaps its options. A function is
+called on the client itself, and not on a mart.
 """
 
 from __future__ import annotations
@@ -199,6 +200,16 @@ QUESTIONS: dict[str, tuple[str, list[Call], str]] = {
         [["select"], ["order", "date", {"desc": False, "nulls_first": False}]],
         f"{ALL} m order by m.date, m.product, m.campaign_type, m.campaign, m.channel",
     ),
+    "in, numbers": (
+        WEEKLY,
+        [["select"], ["in", "date_relance", [0, 1, 2]]],
+        f"{WEEKS} where date_relance in (0, 1, 2) order by week_start",
+    ),
+    "or, with blanks": (
+        CONVERSIONS,
+        [["select"], ["or", "channel.eq.tv, and ( channel.eq.radio, conversions.gt. 500 )"]],
+        f"{ALL} where channel = 'tv' or channel = 'radio' and conversions > 500 {BY}",
+    ),
     "limit": (CONVERSIONS, [["select"], ["limit", 7]], f"{ALL} {BY} limit 7"),
     "limit 0": (CONVERSIONS, [["select"], ["limit", 0]], f"{ALL} limit 0"),
     "range": (CONVERSIONS, [["select"], ["range", 5, 11]], f"{ALL} {BY} limit 7 offset 5"),
@@ -282,6 +293,8 @@ COUNTED: dict[str, tuple[str, list[Call], str]] = {
 }
 """What is asked for with a count, and SQL of the count."""
 
+READ_ONLY = {"code": "PGRST117"}
+
 REFUSED: dict[str, tuple[str, list[Call], dict[str, Any]]] = {
     "an unknown column": (
         CONVERSIONS,
@@ -307,6 +320,81 @@ REFUSED: dict[str, tuple[str, list[Call], dict[str, Any]]] = {
         CONVERSIONS,
         [["select"], ["single"]],
         {"code": "PGRST116", "details": "The result contains "},
+    ),
+    "a range behind the end, counted": (
+        CONVERSIONS,
+        [["select", "*", {"count": "exact"}], ["range", 1000000, 1000001]],
+        {"code": "PGRST103", "details": "An offset of 1000000 was requested, but there are only "},
+    ),
+    "a negative limit": (
+        CONVERSIONS,
+        [["select"], ["limit", -1]],
+        {"code": "PGRST103", "details": "Limit should be greater than or equal to zero."},
+    ),
+    "insert": (WEEKLY, [["insert", {"semaine": "x"}]], READ_ONLY | {"message": "POST is not "}),
+    "insert, and select": (
+        WEEKLY,
+        [["insert", [{"semaine": "x"}]], ["select"]],
+        READ_ONLY | {"message": "POST is not "},
+    ),
+    "upsert": (WEEKLY, [["upsert", {"semaine": "x"}]], READ_ONLY | {"message": "POST is not "}),
+    "update": (
+        WEEKLY,
+        [["update", {"semaine": "x"}], ["eq", "semaine", "y"]],
+        READ_ONLY | {"message": "PATCH is not supported: marts are only read"},
+    ),
+    "delete": (
+        WEEKLY,
+        [["delete"], ["eq", "semaine", "y"]],
+        READ_ONLY | {"message": "DELETE is not supported: marts are only read"},
+    ),
+    "a function": (
+        "",
+        [["rpc", "foo", {"a": 1}]],
+        {"code": "PGRST202", "message": "There are no functions to call (rpc); marts are only "},
+    ),
+    "explain": (
+        WEEKLY,
+        [["select"], ["explain"]],
+        {
+            "code": "PGRST107",
+            "message": "Accept: application/vnd.pgrst.plan+text;",
+        },
+    ),
+    "another mart inside": (
+        WEEKLY,
+        [["select", "semaine,lead_event_counts_monthly(mois)"]],
+        {"code": "PGRST127", "message": "select=lead_event_counts_monthly(mois) embeds another "},
+    ),
+    "another mart inside, ordered": (
+        WEEKLY,
+        [["select"], ["order", "mois", {"of": "other"}]],
+        {"code": "PGRST127", "message": "The parameter other.order is about an embedded mart"},
+    ),
+    "another mart inside, limited": (
+        WEEKLY,
+        [["select"], ["limit", 1, {"of": "other"}]],
+        {"code": "PGRST127", "message": "The parameter other.limit is about an embedded mart"},
+    ),
+    "another mart inside, filtered": (
+        WEEKLY,
+        [["select"], ["eq", "other.mois", "x"]],
+        {"code": "PGRST127", "message": "The parameter other.mois is about an embedded mart"},
+    ),
+    "another mart inside, filtered by either": (
+        WEEKLY,
+        [["select"], ["or", "mois.eq.x,mois.eq.y", {"of": "other"}]],
+        {"code": "PGRST127", "message": "The parameter other.or is about an embedded mart"},
+    ),
+    "a path into JSON": (
+        WEEKLY,
+        [["select", "semaine->a"]],
+        {"code": "PGRST127", "message": "select=semaine-%3Ea reaches into JSON"},
+    ),
+    "arrays": (
+        WEEKLY,
+        [["select"], ["contains", "semaine", ["a"]]],
+        {"code": "PGRST127", "message": "The operator cs is not supported here."},
     ),
     "single of none": (
         CONVERSIONS,
