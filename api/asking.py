@@ -121,7 +121,7 @@ class Asked:
             Refused: It names what the mart does not have, or what does not fit a column's type.
         """
         self.source = source
-        self._statement = compile_question(mart, question)
+        self._statement = compile_question(source.tables[mart.name], question)
         self._doubtful = True
 
     async def rows(self, work: Work, window: Window) -> list[tuple[Any, ...]]:

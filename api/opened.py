@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from api import __version__
 from api.answers import CACHE_CONTROL, Answers, etag, reusable
+from api.dialect.sql import Table
 from api.work import SECONDS, Work
 from publication import PublicationBroken
 from publication.inspection import sha256
@@ -35,6 +36,7 @@ class OpenPublication:
         manifest: What it says of itself.
         answers: What was answered from it.
         marts: Its marts by name.
+        tables: The same as SQL sees them.
         key: What its file is called where DuckDB is asked.
     """
 
@@ -50,6 +52,7 @@ class OpenPublication:
         self.manifest = manifest
         self.answers = Answers()
         self.marts = {mart.name: mart for mart in manifest.marts}
+        self.tables = {mart.name: Table(mart) for mart in manifest.marts}
         self._provenance = _provenance(manifest)
         self._processes = processes
         self.key = key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +39,7 @@ class Preferences(msgspec.Struct, frozen=True):
     applied: str
 
 
+@lru_cache(256)  # most clients say what others say
 def read_preferences(header: str) -> Preferences:
     """Read ``Prefer``. Of what is said twice the first counts, and what is unknown is ignored.
 

@@ -1,5 +1,7 @@
 """How an answer of rows is wanted: which rows, in which format, and whether they are counted."""
 
+from functools import lru_cache
+
 import msgspec
 from litestar.exceptions import HTTPException
 
@@ -66,12 +68,18 @@ def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Want
     counted, applied = preferences.counted, preferences.applied
     if suffix is not None:
         return Wanted(window, FORMATS[suffix], single=False, counted=counted, applied=applied)
-    header = ", ".join(request.headers.getall("accept", []))
-    ranges = read_accept(header)
+    best = _best(", ".join(request.headers.getall("accept", [])))
+    return Wanted(window, PROVIDED[best], single=best in OBJECTS, counted=counted, applied=applied)
+
+
+@lru_cache(256)  # most clients say what others say
+def _best(accept: str) -> str:
+    """Choose among what there is; raises as :func:`read_wanted`."""
+    ranges = read_accept(accept)
     best = choose([one for one in ranges if _refusal(one) is None], PROVIDED)
     if best is None:
-        raise _unacceptable(header, ranges)
-    return Wanted(window, PROVIDED[best], single=best in OBJECTS, counted=counted, applied=applied)
+        raise _unacceptable(accept, ranges)
+    return best
 
 
 def _refusal(accepted: Range) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +17,7 @@ from publication.sql import literal
 from publication.types import beyond, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from publication import Column, Mart
 
@@ -59,6 +61,26 @@ class Selected(msgspec.Struct, frozen=True):
     type: str
 
 
+Expression = Callable[[Selected], str]
+"""How a column is written for a format."""
+
+
+def _as_it_is(column: Selected) -> str:
+    return column.sql
+
+
+# Most questions ask for the columns that another one asked for.
+@lru_cache(256)
+def _listed(columns: tuple[Selected, ...], expression: Expression) -> str:
+    return ", ".join([f"{expression(one)} as {quoted(one.name)}" for one in columns])
+
+
+@lru_cache(256)
+def _object(columns: tuple[Selected, ...], expression: Expression) -> str:
+    pairs = ", ".join([f"{literal(one.name)}, {expression(one)}" for one in columns])
+    return f"json_object({pairs})"
+
+
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """SQL in parts, and what is bound to it.
 
@@ -74,23 +96,21 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     order: str
     parameters: tuple[Parameter, ...]
 
-    def rows(self, expression: Callable[[Selected], str] = lambda column: column.sql) -> str:
+    def rows(self, expression: Expression = _as_it_is) -> str:
         """SQL of all rows in their order, without a limit.
 
         Args:
             expression: How a column is written; as it is, if nothing is said.
         """
-        listed = ", ".join(f"{expression(one)} as {quoted(one.name)}" for one in self.columns)
-        return f"select {listed} {self.source} {self.order}"
+        return f"select {_listed(self.columns, expression)} {self.source} {self.order}"
 
-    def objects(self, expression: Callable[[Selected], str]) -> str:
+    def objects(self, expression: Expression) -> str:
         """SQL of the same rows, each as one JSON object.
 
         Args:
             expression: How a column is written as JSON.
         """
-        pairs = ", ".join(f"{literal(one.name)}, {expression(one)}" for one in self.columns)
-        return f"select json_object({pairs}) {self.source} {self.order}"
+        return f"select {_object(self.columns, expression)} {self.source} {self.order}"
 
     @property
     def count(self) -> str:
@@ -99,36 +119,45 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         return f"select count(*) from ({unordered.rows()})"  # noqa: S608 -- of the contract
 
 
-def compile_question(mart: Mart, question: Question) -> Statement:
+class Table:
+    """A mart as SQL sees it, made once for all questions to it.
+
+    Attributes:
+        mart: The mart.
+        columns: Its columns by name.
+        every: All of them, as they are selected.
+    """
+
+    def __init__(self, mart: Mart) -> None:
+        """Prepare a mart of a publication."""
+        self.mart = mart
+        self.columns = {column.name: column for column in mart.columns}
+        self.every = tuple(Selected(one.name, of_mart(one), one.type) for one in mart.columns)
+
+
+def compile_question(table: Table, question: Question) -> Statement:
     """Write the SQL.
 
     Args:
-        mart: The mart that is asked.
+        table: The mart that is asked.
         question: What is asked of it.
 
     Raises:
         Refused: It names what the mart does not have, or what does not fit a column's type.
     """
-    return _Writer(mart).statement(question)
+    return _Writer(table).statement(question)
 
 
 class _Writer:
-    def __init__(self, mart: Mart) -> None:
-        self._mart = mart
-        self._columns = {column.name: column for column in mart.columns}
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._mart = table.mart
+        self._columns = table.columns
         self._conditions = Conditions(self._column)
 
     def statement(self, question: Question) -> Statement:
         terms = self._expanded(question.terms)
-        names: set[str] = set()
-        for term in terms:
-            if term.name in names:
-                raise Refused(
-                    f"select gives {shown(term.name)} twice; call one of them otherwise, "
-                    f"as in other:{shown(term.name)}."
-                )
-            names.add(term.name)
-        columns = tuple(Selected(term.name, *self._term(term)) for term in terms)
+        columns = self._selected(terms) if question.terms else self._table.every
         source = f"from main.{quoted(self._mart.name)} as mart"
         if question.conditions:
             source += " where " + " and ".join(map(self._conditions.sql, question.conditions))
@@ -143,6 +172,17 @@ class _Writer:
             order="order by " + ", ".join(by) if by else "",
             parameters=tuple(self._conditions.parameters),
         )
+
+    def _selected(self, terms: list[Term]) -> tuple[Selected, ...]:
+        names: set[str] = set()
+        for term in terms:
+            if term.name in names:
+                raise Refused(
+                    f"select gives {shown(term.name)} twice; call one of them otherwise, "
+                    f"as in other:{shown(term.name)}."
+                )
+            names.add(term.name)
+        return tuple(Selected(term.name, *self._term(term)) for term in terms)
 
     def _expanded(self, terms: Iterable[Term]) -> list[Term]:
         every = [Term(column=name) for name in self._columns]

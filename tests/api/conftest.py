@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import httpx
+import psutil
 import pyarrow as pa
 import pytest
 
+from api.opened import open_publication
+from api.querying.pool import Processes
 from publication import Build, Column, Draft, Manifest, MartDraft, Source, Store
 from tests.api import contract
 from tests.api.factories import ConversionFactory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tests.api.factories import Conversion
@@ -237,6 +240,24 @@ class Server:
     def log(self) -> str:
         return self.log_file.read_text()
 
+    def processes(self) -> list[psutil.Process]:
+        """The server's process, and those that ask DuckDB for it."""
+        process = psutil.Process(self.process.pid)
+        return [process, *process.children(recursive=True)]
+
+    def memory(self) -> int:
+        """How many bytes of memory they have."""
+        return sum(process.memory_info().rss for process in self.processes())
+
+    def descriptors(self) -> int:
+        """How many files and sockets they have open."""
+        return sum(process.num_fds() for process in self.processes())
+
+    def open_databases(self) -> set[str]:
+        """The files of DuckDB that they have open."""
+        files = [file.path for process in self.processes() for file in process.open_files()]
+        return {path for path in files if ".duckdb" in path}
+
     def client(self, **options: Any) -> httpx.Client:
         """A client that sends no Accept-Encoding unless told to."""
         client = contract.Client(base_url=self.url, timeout=20, **options)
@@ -346,6 +367,20 @@ def make_conversion() -> Callable[..., Conversion]:
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[..., Any]:
     return until
+
+
+@asynccontextmanager
+async def opened(folder: Path, seconds: float = 5.0, count: int = 1) -> AsyncIterator[Any]:
+    """The current publication, open in processes of its own, without a server."""
+    store = Store(folder)
+    processes = Processes(count)
+    async with processes.lifespan():
+        yield await open_publication(store, store.current(), processes, seconds)
+
+
+@pytest.fixture(scope="session")
+def open_current() -> Callable[..., Any]:
+    return opened
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """The layer in front of the framework, around an app of one line, and without a server."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
-import duckdb
 import pytest
 
 from api.auth.bearer import Bearer
 from api.hot import HotPath
-from api.opened import OpenPublication, open_publication
+from api.querying.pool import Processes
 from api.serving import Serving
 from publication import Store
 
@@ -16,16 +16,17 @@ NOT_KEPT = [(b"content-length", b"6")]
 
 
 @pytest.fixture
-def serving(tmp_path, make_publication, make_events):
-    """Something that serves a real publication; to be made on the loop that uses it."""
+def serving(tmp_path, make_publication, make_events, open_current):
+    """Something that serves a real publication, on the loop that uses it."""
     store = Store(tmp_path)
     make_publication(tmp_path, make_events(1))
 
-    def make():
-        serving = Serving(store, {})
-        pointer = store.pointer()
-        serving.publication = OpenPublication(*open_publication(store, pointer, {}))
-        return serving
+    @asynccontextmanager
+    async def make():
+        async with open_current(tmp_path) as publication:
+            serving = Serving(store, {}, None)
+            serving.publication = publication
+            yield serving
 
     return make
 
@@ -41,8 +42,10 @@ def ask(serving, headers, *requests):
         await send({"type": "http.response.body", "body": b"two", "more_body": False})
 
     async def go():
-        served = serving()
-        hot = HotPath(app, served, Bearer(None, None))
+        async with serving() as served:
+            return await send_all(HotPath(app, served, Bearer(None, None)))
+
+    async def send_all(hot):
         sent = []
         for method in requests:
             messages = []
@@ -59,7 +62,6 @@ def ask(serving, headers, *requests):
             }
             await hot(scope, None, send)
             sent.append((messages[0]["status"], [message["body"] for message in messages[1:]]))
-        await served.publication.close()
         return sent
 
     return asyncio.run(go()), asked
@@ -98,10 +100,11 @@ def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publicatio
 
     async def go():
         make_publication(tmp_path, make_events(1))
-        served = Serving(Store(tmp_path), {})
+        processes = Processes(1)
+        served = Serving(Store(tmp_path), {}, processes)
         hot = HotPath(app, served, Bearer(None, None))
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-        async with served.lifespan(None), asyncio.timeout(10):
+        async with processes.lifespan(), served.lifespan(None), asyncio.timeout(20):
             await hot(scope, None, nowhere)
             make_publication(tmp_path, make_events(2))
             while served.publication.manifest.number == 1:  # noqa: ASYNC110 nothing sets an event
@@ -115,14 +118,15 @@ def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publicatio
 
 def test_a_lease_keeps_a_publication_open(serving):
     async def go():
-        publication = serving().publication
-        with publication.lease():
-            closing = asyncio.create_task(publication.close())
-            await asyncio.sleep(0.05)
-            assert not closing.done()
-            assert await publication.rows("select 1 + $one", {"one": 1}) == [(2,)]
-        await closing
-        with pytest.raises(duckdb.ConnectionException):
-            await publication.rows("select 1", {})
+        async with serving() as served:
+            publication = served.publication
+            with publication.lease():
+                closing = asyncio.create_task(publication.close())
+                await asyncio.sleep(0.05)
+                assert not closing.done()
+                assert await publication.rows("select 1 + $one", {"one": 1}) == [(2,)]
+            await closing
+            with pytest.raises(KeyError):
+                await publication.rows("select 1", {})
 
     asyncio.run(go())

@@ -1,19 +1,13 @@
 """Every mart as an API, against the same questions asked in SQL of the file."""
 
-import asyncio
 import json
 import re
-import time
 from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import urljoin
 
 import duckdb
 import pytest
-from litestar.exceptions import ServiceUnavailableException
-
-from api.opened import OpenPublication, open_publication
-from publication import Store
 
 MARTS = "/api/v1/marts"
 CONVERSIONS = f"{MARTS}/marketing_conversions"
@@ -485,29 +479,6 @@ def test_long_answers_are_cut_and_say_so(run_server, make_publication, make_conv
         exactly = client.get(CONVERSIONS, params={"limit": 10_000})
         assert exactly.status_code == 200
         assert "link" not in exactly.headers
-
-
-SLOW = "select sum(a.range) from range(9999999) a, range(9999)"
-
-
-def test_a_query_that_takes_too_long(make_publication, tmp_path):
-    """It ends, the next one runs, and the client is told."""
-    make_publication(tmp_path, [])
-    store = Store(tmp_path)
-
-    async def go():
-        publication = OpenPublication(*open_publication(store, store.pointer(), {}), 0.2)
-        started = time.monotonic()
-        for _ in range(2):
-            with publication.work() as work:
-                for _ in range(2):
-                    with pytest.raises(ServiceUnavailableException, match=r"more than 0.2 seconds"):
-                        await work.rows(SLOW, {})
-        assert time.monotonic() - started < 5
-        assert await publication.rows("select 1", {}) == [(1,)]
-        await publication.close()
-
-    asyncio.run(go())
 
 
 def test_the_same_answer_has_the_same_tag(operator):

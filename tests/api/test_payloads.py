@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from api.asking import read
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.opened import OpenPublication, open_publication
-from publication import Store
 
 MARTS = "/api/v1/marts"
 CONVERSIONS = f"{MARTS}/marketing_conversions"
@@ -239,25 +237,23 @@ def test_payloads_as_headers(asking, name):
     assert whole(asking) == before
 
 
-def test_payloads_on_every_type(tmp_path, make_publication):
+def test_payloads_on_every_type(tmp_path, make_publication, open_current):
     """Rows or a refusal, never an error of DuckDB's: without a server, on a locked publication."""
     make_publication(tmp_path, [], more={"numbers": TYPED})
-    store = Store(tmp_path)
 
     async def go():
-        publication = OpenPublication(*open_publication(store, store.pointer(), {}))
-        mart = publication.marts["numbers"]
         found = refused = 0
-        for payload in PAYLOADS:
-            for column in (column.name for column in mart.columns):
-                for text in (f"eq.{payload}", f"not.lt.{payload}", f"in.({payload})", payload):
-                    try:
-                        await read(publication, mart, parse([(column, text)]))
-                        found += 1
-                    except Refused:
-                        refused += 1
-        assert await read(publication, mart, parse([("select", "count()")])) == [(3,)]
-        await publication.close()
+        async with open_current(tmp_path) as publication:
+            mart = publication.marts["numbers"]
+            for payload in PAYLOADS:
+                for column in (column.name for column in mart.columns):
+                    for text in (f"eq.{payload}", f"not.lt.{payload}", f"in.({payload})", payload):
+                        try:
+                            await read(publication, mart, parse([(column, text)]))
+                            found += 1
+                        except Refused:
+                            refused += 1
+            assert await read(publication, mart, parse([("select", "count()")])) == [(3,)]
         return found, refused
 
     found, refused = asyncio.run(go())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any
 
 import duckdb
@@ -23,18 +23,10 @@ LONG = "select range as n from range(2000000)"
 
 
 @pytest.fixture
-def opened(make_publication, make_events, tmp_path):
+def opened(make_publication, make_events, open_current, tmp_path):
     """A publication, opened in two processes."""
     make_publication(tmp_path, make_events(1))
-    store = Store(tmp_path)
-
-    @asynccontextmanager
-    async def opening(seconds: float = 5.0, count: int = 2):
-        processes = Processes(count)
-        async with processes.lifespan():
-            yield await open_publication(store, store.current(), processes, seconds)
-
-    return opening
+    return lambda seconds=5.0, count=2: open_current(tmp_path, seconds, count)
 
 
 def children() -> list[psutil.Process]:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 
-import psutil
 import pytest
 
 PATHS = [
@@ -58,14 +57,13 @@ def in_succession(server, publish, publications, start):
     """Publish again and again under clients; returns what they saw and the server's resources."""
     stop = threading.Event()
     clients = [Client(server, PATHS[n % len(PATHS)], stop) for n in range(CLIENTS)]
-    process = psutil.Process(server.process.pid)
     resources = []
     for client in clients:
         client.start()
     try:
         for number in range(start, start + publications):
             publish(number)
-            resources.append((process.memory_info().rss, process.num_fds()))
+            resources.append((server.memory(), server.descriptors()))
         deadline = time.monotonic() + 20
         with server.client() as client:
             while client.get("/health/ready").json()["publication"] != start + publications - 1:

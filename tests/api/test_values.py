@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from api.asking import EVERYTHING, Asked
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.opened import OpenPublication, open_publication
-from publication import Store
 
 BITS = {"tinyint": 8, "smallint": 16, "integer": 32, "bigint": 64, "hugeint": 128}
 
@@ -60,26 +58,24 @@ OTHERS = f"{table(COLUMNS)} union all select 3{', null' * len(COLUMNS)}"
 
 
 @pytest.fixture(scope="module")
-def publish(tmp_path_factory, make_publication):
+def publish(tmp_path_factory, make_publication, open_current):
     """Publishes marts made of SQL, and asks them without a server: rows, or objects of JSON."""
     with asyncio.Runner() as runner, ExitStack() as stack:
 
         def publish(marts):
             folder = tmp_path_factory.mktemp("values")
             make_publication(folder, [], more=marts)
-            store = Store(folder)
-
-            async def start():
-                return OpenPublication(*open_publication(store, store.pointer(), {}))
-
-            publication = runner.run(start())
-            stack.callback(lambda: runner.run(publication.close()))
+            opened = open_current(folder)
+            publication = runner.run(opened.__aenter__())
+            stack.callback(lambda: runner.run(opened.__aexit__(None, None, None)))
 
             async def answer(mart, pairs, *, objects):
                 asked = Asked(publication, publication.marts[mart], parse(pairs))
                 with publication.work() as work:
-                    given = asked.objects if objects else asked.rows
-                    return await given(work, EVERYTHING)
+                    if not objects:
+                        return await asked.rows(work, EVERYTHING)
+                    _, written = await asked.array(work, EVERYTHING, 10**6)
+                    return written.decode()
 
             return lambda mart, *pairs, objects=False: runner.run(
                 answer(mart, pairs, objects=objects)
