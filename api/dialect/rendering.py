@@ -31,8 +31,8 @@ TYPED = {
     **dict.fromkeys(("INTERVAL", "UUID", "ENUM"), "VARCHAR"),
     "TIMESTAMP_S": "TIMESTAMP_MS",
 }
-"""What Arrow and Parquet have instead of a type that one of them lacks. Of whole numbers of more than
-64 bits DuckDB itself makes decimals."""
+"""What Arrow and Parquet have instead of a type that one of them lacks. DuckDB itself makes
+decimals of the largest whole numbers."""
 
 WORDS = (("NaN", "isnan({})"), ("Infinity", "{} > 0"), ("-Infinity", "{} < 0"))
 """The numbers that are none, as PostgreSQL writes them."""
