@@ -28,11 +28,11 @@ TEXTS = {
 (RFC 4648 §4)."""
 
 TYPED = {
-    **dict.fromkeys(("HUGEINT", "UHUGEINT"), "DECIMAL(38,0)"),
     **dict.fromkeys(("INTERVAL", "UUID", "ENUM"), "VARCHAR"),
     "TIMESTAMP_S": "TIMESTAMP_MS",
 }
-"""What Arrow and Parquet have instead of a type that one of them lacks."""
+"""What Arrow and Parquet have instead of a type that one of them lacks. DuckDB itself makes
+decimals of the largest whole numbers."""
 
 WORDS = (("NaN", "isnan({})"), ("Infinity", "{} > 0"), ("-Infinity", "{} < 0"))
 """The numbers that are none, as PostgreSQL writes them."""

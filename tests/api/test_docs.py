@@ -90,7 +90,9 @@ STATUSES = {
     "/api/auth/token": {"200", "401", "429"},
     "/api/token": {"200", "401", "429"},
     "/api/v1/marts": {"200", "304", "406", "503"},
-    f"{MART}/changes": {"200", "206", "304", "400", "401", "403", "404", "406", "410", "503"},
+    f"{MART}/changes": {
+        *("200", "206", "304", "400", "401", "403", "404", "406", "410", "416", "503")
+    },
     **{
         MART.replace("{mart}", f"lead_event_counts_{grain}"): {
             *("200", "206", "304", "400", "404", "406", "410", "416", "503")
@@ -117,7 +119,7 @@ SEEN_ELSEWHERE = {
             "marketing_conversions",
         )
     },
-    f"{MART}/changes": {"206", "410"},
+    f"{MART}/changes": {"206", "410", "416"},
 }
 """What needs a damaged or a removed publication, or patience."""
 

@@ -182,6 +182,7 @@ def test_files_count_and_cut_too(client):
     exact = {"Prefer": "count=exact"}
     answer = client.get(f"{MARTS}/everything.csv?limit=3&offset=2", headers=exact)
     assert (answer.status_code, answer.headers["content-range"]) == (206, "2-4/9")
+    assert client.get(f"{MARTS}/everything.csv?offset=9", headers=exact).status_code == 206
     assert client.get(f"{MARTS}/everything.csv?offset=10", headers=exact).status_code == 416
     uncounted = client.get(f"{MARTS}/everything.arrow?offset=5")
     assert (uncounted.status_code, uncounted.headers["content-range"]) == (200, "5-8/*")
