@@ -34,9 +34,15 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 """An answer from a publication that the request names never changes (RFC 8246)."""
 
 
-def private(cache_control: str) -> str:
-    """The same for an answer that not everyone may read: only the client itself keeps it."""
-    return cache_control.replace("public", "private")
+def keeping(*, named: bool, everyone: bool) -> str:
+    """Who may keep an answer, and how long: the value of ``Cache-Control``.
+
+    Args:
+        named: Whether the request names the publication.
+        everyone: Whether everyone may read it; else only the client itself keeps it.
+    """
+    cache_control = IMMUTABLE if named else CACHE_CONTROL
+    return cache_control if everyone else cache_control.replace("public", "private")
 
 
 HEADERS = (

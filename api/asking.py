@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import msgspec
 
-from api.dialect.question import Refused, Unsatisfiable
+from api.dialect.question import FARTHEST, Refused, Unsatisfiable
 from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
 from api.problems import on_one_line, shown
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 RANGE = re.compile(r"(\d+)-(\d*)", re.ASCII)
 """Which rows are asked for, both included (``rangeParse`` of PostgREST's RangeQuery.hs)."""
-
-ALL = 2**62
-"""More rows than there are. DuckDB counts no further than 2^63."""
 
 
 class NotThatMany(Unsatisfiable):
@@ -69,7 +66,7 @@ class Window(msgspec.Struct, frozen=True):
         found = RANGE.fullmatch((header or "").strip())
         if found is None:
             return self
-        first, last = (min(int(end[:19]), ALL) if end else None for end in found.groups())
+        first, last = (min(int(end[:19]), FARTHEST) if end else None for end in found.groups())
         assert first is not None  # noqa: S101 -- it has a digit
         if last is not None and last < first:
             raise Unsatisfiable(
@@ -93,10 +90,14 @@ class Window(msgspec.Struct, frozen=True):
         rows = max(total - self.offset, 0)
         return rows if self.limit is None else min(rows, self.limit)
 
+    def one_more_than(self, most: int) -> Window:
+        """Its rows up to some number of them, and one more, which says that there are more."""
+        return Window(self.offset, most + 1 if self.limit is None else min(self.limit, most + 1))
+
     @property
     def values(self) -> dict[str, object]:
         """What is bound to the limit and the offset of SQL."""
-        return {"limit": ALL if self.limit is None else self.limit, "offset": self.offset}
+        return {"limit": FARTHEST if self.limit is None else self.limit, "offset": self.offset}
 
 
 EVERYTHING = Window()

@@ -7,12 +7,12 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 
-from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
+from api.answers import PUBLISHED, keeping
 from api.asking import Window
 from api.comparison import differences
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.marts import NEXT, may_read, named, next_link, parameter
+from api.marts import CONTENT_RANGE, NEXT, may_read, named, next_link, parameter, set_range
 from api.opened import OpenPublication
 from api.pinned import chosen, numbered, opened_as
 from api.problems import AnyRequest, MartProblem, documented
@@ -67,7 +67,7 @@ PARAMETERS = [
     tags=["Marts"],
     opt={"problem": MartProblem, "parameters": PARAMETERS},
     security=[{}, {"OAuth2": ["marketing:read"]}, {"Bearer": []}],
-    response_headers=[*PUBLISHED, NEXT],
+    response_headers=[*PUBLISHED, CONTENT_RANGE, NEXT],
     response_description="All that was asked for.",
     responses={
         **documented(400, 401, 403, 404, 406, 410, 416, 503, kind=MartProblem),
@@ -112,9 +112,8 @@ async def list_changes(
                 f"{newer.manifest.number}: their rows cannot be compared."
             )
         window = Window(question.offset, question.limit)
-        limit = bounds.rows + 1 if window.limit is None else min(window.limit, bounds.rows + 1)
         with newer.work(newer, older) as work:
-            part = Window(window.offset, limit)
+            part = window.one_more_than(bounds.rows)
             found = await work.do(differences, now, before, part)
     cut = len(found) > bounds.rows
     columns = {
@@ -132,14 +131,12 @@ async def list_changes(
             "changes": [msgspec.Raw(one.encode()) for one in found[: bounds.rows]],
         }
     )
-    control = IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
-    is_open = now.scope == before.scope == "open"
+    pinned = "publication" in request.query_params
+    control = keeping(named=pinned, everyone=now.scope == before.scope == "open")
     said = ("changes", mart, number, newer.manifest.number, older.manifest.digest, window, bounds)
-    response: Response[Any] = newer.answer(
-        body, msgspec.json.encode(said).decode(), control if is_open else private(control)
-    )
+    response: Response[Any] = newer.answer(body, msgspec.json.encode(said).decode(), control)
+    set_range(response, window, min(len(found), bounds.rows), None, cut=cut)
     if cut:
-        response.status_code = 206
         response.headers["Link"] = next_link(request, newer, window, bounds.rows)
     return response
 

@@ -54,11 +54,16 @@ def describe_marts(document: Document, manifest: Manifest) -> None:
         manifest: What the publication says of itself.
     """
     for mart in manifest.marts:
-        document["components"]["schemas"][mart.name] = _row(mart)
+        document["components"]["schemas"][_schema(mart)] = _row(mart)
         document["paths"][ANY.replace("{mart}", mart.name)] = {
             "get": _operation(document["paths"][ANY]["get"], mart)
         }
     document["paths"] = dict(sorted(document["paths"].items()))
+
+
+def _schema(mart: Mart) -> str:
+    """What the schema of a mart's row is called: no schema of the API's own has a dot."""
+    return f"mart.{mart.name}"
 
 
 def _row(mart: Mart) -> Document:
@@ -118,7 +123,7 @@ def _operation(of_any: Document, mart: Mart) -> Document:
         for column in mart.columns
     ]
     operation["parameters"] = columns + others
-    row = {"$ref": f"#/components/schemas/{mart.name}"}
+    row = {"$ref": f"#/components/schemas/{_schema(mart)}"}
     responses = operation["responses"]
     for status in ("200", "206"):
         responses[status]["content"] = {

@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
-from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
+from api.answers import PUBLISHED, keeping
 from api.auth.bearer import require
 from api.conversions import (
     MART,
@@ -25,8 +25,9 @@ from api.conversions import (
     measurements,
     weekly_sales,
 )
+from api.dialect.question import FARTHEST
 from api.opened import OpenPublication
-from api.pages import FARTHEST, LARGEST, USUAL, Page
+from api.pages import LARGEST, USUAL, Page
 from api.pinned import chosen
 from api.problems import AnyRequest, documented, given_once, refuse_null
 
@@ -152,8 +153,8 @@ async def _answer(  # noqa: PLR0913, PLR0917 -- everything a list depends on
     with source.lease():
         elements, total = await read(source, selected, page)
     question = f"{read.__name__} {msgspec.json.encode((selected, page)).decode()}"
-    control = IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
-    response = source.answer(envelope(elements), question, private(control))
+    control = keeping(named="publication" in request.query_params, everyone=False)
+    response = source.answer(envelope(elements), question, control)
     path = request.scope["path"].rstrip("/") + "/"
     number = source.manifest.number
     response.headers["Link"] = page.links(path, selected.pairs, number, total)

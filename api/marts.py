@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 
-from api.answers import CACHE_CONTROL, IMMUTABLE, PUBLISHED, private
+from api.answers import PUBLISHED, keeping
 from api.asking import Asked, NotThatMany, Window
 from api.auth.bearer import admit
 from api.described import FILES, SINGULAR
@@ -62,15 +62,16 @@ NEXT = ResponseHeader(
     documentation_only=True,
 )
 
+CONTENT_RANGE = ResponseHeader(
+    name="Content-Range",
+    value="",
+    description="Which these are, and of how many: `0-9/120`, or `0-9/*` if they were not counted.",
+    documentation_only=True,
+)
+
 ROWS = (
     *PUBLISHED,
-    ResponseHeader(
-        name="Content-Range",
-        value="",
-        description="Which rows these are, and of how many: `0-9/120`, or `0-9/*` if they were not "
-        "counted.",
-        documentation_only=True,
-    ),
+    CONTENT_RANGE,
     ResponseHeader(
         name="Preference-Applied",
         value="",
@@ -147,13 +148,9 @@ async def read_mart(
     asked = Asked(source, found, question)
     said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
     canonical = msgspec.json.encode(said).decode()
-    control = IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
-    response = source.answer(
-        b"",
-        canonical,
-        control if found.scope == "open" else private(control),
-        wanted.media_type,
-    )
+    pinned = "publication" in request.query_params
+    control = keeping(named=pinned, everyone=found.scope == "open")
+    response = source.answer(b"", canonical, control, wanted.media_type)
     response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
     if wanted.applied:
         response.headers["Preference-Applied"] = wanted.applied
@@ -172,16 +169,15 @@ async def _json(
 ) -> Response[bytes]:
     """Complete an answer with rows as JSON; it says where it was cut."""
     window = wanted.window
-    enough = 2 if wanted.single else most + 1  # a second row is one too many
-    limit = enough if window.limit is None else min(window.limit, enough)
+    enough = 1 if wanted.single else most
     with asked.source.work() as work:
-        found, rows = await asked.array(work, Window(window.offset, limit), most)
+        found, rows = await asked.array(work, window.one_more_than(enough), most)
         total = await asked.total(work) if wanted.counted else None
         if wanted.single and found != 1:
             count = total if total is not None else await asked.total(work) if found else 0
             raise NotOne(window.of_rows(count))
     cut = found > most
-    _set_range(response, window, min(found, most), total, cut=cut)
+    set_range(response, window, min(found, most), total, cut=cut)
     response.content = rows if wanted.single else b"[%b]" % rows
     if cut:
         response.headers["Link"] = next_link(request, asked.source, window, most)
@@ -196,7 +192,7 @@ async def _file(
     with asked.source.work() as work:
         total = await asked.total(work)
     rows = window.of_rows(total)
-    _set_range(response, window, rows, total if wanted.counted else None)
+    set_range(response, window, rows, total if wanted.counted else None)
     parts = asked.pieces(cast("FileFormat", wanted.format), window)
     held: list[bytes] = []
     async for part in parts:
@@ -207,7 +203,7 @@ async def _file(
     return response
 
 
-def _set_range(
+def set_range(
     response: Response[bytes], window: Window, rows: int, total: int | None, *, cut: bool = False
 ) -> None:
     """Say which rows an answer has, and by its status whether there are others.

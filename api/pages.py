@@ -16,9 +16,6 @@ USUAL = 10
 LARGEST = 100
 """How many elements a page has at most."""
 
-FARTHEST = 2**62
-"""Where every list has ended. DuckDB counts no further than 2^63."""
-
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a list is asked for.

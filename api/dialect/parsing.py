@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from api.dialect.filters import Filters
 from api.dialect.names import BLANKS, NAME, into_json, of_parameter, plain
 from api.dialect.question import (
+    FARTHEST,
     Aggregate,
     Order,
     Question,
@@ -19,9 +20,6 @@ from api.problems import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-LARGEST = 2**62
-"""The largest limit and offset. DuckDB counts no further than 2^63."""
 
 MOST_TERMS = 500
 """How many elements ``select`` may have. All bounds are far above what a front-end asks for: they
@@ -97,7 +95,7 @@ def _limit(text: str) -> int:
 def _whole(text: str, name: str) -> int:
     if not DIGITS.fullmatch(text):
         raise Refused(f"{name}={shown(text)} is not a whole number, 0 or more.")
-    return min(int(text), LARGEST)
+    return min(int(text), FARTHEST)
 
 
 def _split(text: str, name: str, most: int) -> list[str]:

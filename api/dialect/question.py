@@ -15,6 +15,10 @@ Truth = Literal["null", "not_null", "true", "false", "unknown"]
 Aggregate = Literal["count", "sum", "avg", "min", "max"]
 
 
+FARTHEST = 2**62
+"""Where every list has ended. DuckDB counts no further than 2^63."""
+
+
 class Refused(ClientException):
     """A query that cannot be answered, or is not supported."""
 

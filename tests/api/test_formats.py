@@ -87,7 +87,7 @@ def test_every_type_is_described_as_it_is(many, client):
     """Contract, file and OpenAPI agree, and the rows in JSON are as described."""
     entry = next(one for one in client.get(MARTS).json() if one["name"] == "everything")
     document = client.get("/openapi.json").json()
-    described = document["components"]["schemas"]["everything"]
+    described = document["components"]["schemas"]["mart.everything"]
     marts = (many.log_file.parent / "marts.duckdb").resolve()
     with duckdb.connect(str(marts), read_only=True) as file:
         stored = file.execute(

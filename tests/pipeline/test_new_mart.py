@@ -120,7 +120,7 @@ def test_contract_file_and_openapi_agree_on_every_column(built: Project) -> None
     assert len(contracts) == 7
     assert {row[0] for row in stored} == contracts.keys()
     for mart, columns in contracts.items():
-        described = document["components"]["schemas"][mart]
+        described = document["components"]["schemas"][f"mart.{mart}"]
         in_file = [row[1:] for row in stored if row[0] == mart]
         properties = described["properties"]
         assert [row[0] for row in in_file] == list(properties) == described["required"]
