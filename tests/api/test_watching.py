@@ -6,11 +6,12 @@ import sys
 import time
 from contextlib import asynccontextmanager
 
-import duckdb
 import pytest
+from litestar.exceptions import ServiceUnavailableException
 from loguru import logger
 
 from api import serving as module
+from api.querying.pool import Processes
 from api.serving import Serving
 from publication import Store
 
@@ -51,9 +52,10 @@ def hold():
 
 @asynccontextmanager
 async def watching(folder, warm=None):
-    serving = Serving(Store(folder), {})
+    processes = Processes(1)
+    serving = Serving(Store(folder), {}, processes)
     serving.warm = warm
-    async with serving.lifespan(None):
+    async with processes.lifespan(), serving.lifespan(None):
         yield serving
 
 
@@ -144,7 +146,7 @@ def test_it_is_warm_before_it_is_served_and_closed_when_the_server_stops(
             await until(lambda: serving.publication.manifest.number == 2)
             assert warmed == [(2, 1)]
             last = serving.publication
-        with pytest.raises(duckdb.ConnectionException):
+        with pytest.raises(ServiceUnavailableException):
             await last.rows("select 1", {})
 
     asyncio.run(go())
