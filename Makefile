@@ -45,13 +45,16 @@ types: .venv/dev
 	$(BIN)/mypy
 
 tests: .venv/dev
-	$(BIN)/pytest -n 2 -m "not soak" --contract
+	$(BIN)/pytest $(TWO) -m "not soak" --contract
 
 test-contract: .venv/dev ## The API's tests, with each response held against the OpenAPI document
-	$(BIN)/pytest -n 2 tests/api --contract
+	$(BIN)/pytest $(TWO) tests/api --contract
 
 soak: .venv/dev ## What takes long by nature, whole
-	$(BIN)/pytest -n 2 -m soak
+	$(BIN)/pytest $(TWO) -m soak
+
+# Two workers; one that has nothing left takes from the other's tests.
+TWO := -n 2 --dist worksteal
 
 # The same lake and publication each time, so that the documents change only with the API.
 openapi: .venv/run ## Write docs/openapi.yaml and docs/openapi.html from the demo lake

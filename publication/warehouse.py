@@ -64,13 +64,16 @@ class Warehouse:
             PlaceUnusable: The folder cannot be written.
         """
         deadline = time.monotonic() + self._wait
-        if self._lock is None:
-            try:
+        try:
+            if self._lock is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._lock = self._own_lock(deadline)
-            except OSError as error:
-                raise PlaceUnusable(f"{self._path} cannot be written: {error}.") from error
-        self._wait_for_strangers(config, deadline)
+            self._wait_for_strangers(config, deadline)
+        except OSError as error:
+            raise PlaceUnusable(f"{self._path} cannot be written: {error}.") from error
+        except WarehouseBusy:
+            self._wait = 0  # dbt asks again, once for each of its schemas
+            raise
 
     def _own_lock(self, deadline: float) -> _Lock:
         path = self._path.resolve().with_name(f"{self._path.name}.lock")

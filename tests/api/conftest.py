@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -21,16 +22,18 @@ import httpx
 import psutil
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
+from api.auth.command import users as users_command
 from api.opened import open_publication
 from api.querying.pool import Processes
 from publication import Build, Column, Draft, Manifest, MartDraft, Source, Store
 from tests.api import contract
 from tests.api.factories import ConversionFactory
+from tests.forked import Forked, import_early
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tests.api.factories import Conversion
 
@@ -49,6 +52,14 @@ ROUTES = {
 LABELS = {"week": "semaine", "month": "mois"}
 
 Event = tuple[str, date]
+
+import_early(
+    "api.__main__",
+    "api.app",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.loops.uvloop",
+    "uvicorn.lifespan.on",
+)
 
 OPERATOR = ("operator", "a good password")
 NOBODY = ("nobody", "another good password")  # who may nothing special
@@ -137,11 +148,15 @@ def publish(
             spelled = ", ".join(f"{column} {kind}" for column, kind in types.items())
             connection.execute(f"create table {mart} ({spelled})")
             days = sorted({first_day(grain, day) for _, day in events})
-            rows = [
-                (day, *row.values()) for day, row in zip(days, expected(events, grain), strict=True)
-            ]
-            if rows:
-                connection.executemany(f"insert into {mart} values (?, ?, ?, ?, ?, ?, ?)", rows)
+            counted = pa.Table.from_pylist(
+                [
+                    {f"{grain}_start": day} | row
+                    for day, row in zip(days, expected(events, grain), strict=True)
+                ]
+            )
+            if events:
+                connection.execute(f"insert into {mart} by name from counted")
+            del counted
             columns = tuple(
                 Column(name=column, type=kind, nullable=False, description=f"The {column}.")
                 for column, kind in types.items()
@@ -233,7 +248,7 @@ class Server:
     """A running server: where it is, its process, and what it has logged."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log_file: Path
     may_fail: bool = False  # a test that makes the server fail says so
 
@@ -260,7 +275,7 @@ class Server:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client that sends no Accept-Encoding unless told to."""
-        client = contract.Client(base_url=self.url, timeout=20, **options)
+        client = contract.Client(base_url=self.url, timeout=60, verify=contract.NO_TLS, **options)
         del client.headers["accept-encoding"]
         return client
 
@@ -275,7 +290,7 @@ class Server:
         return self.client(headers={"Authorization": f"Bearer {self.token(*user)}"})
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 20, what: str = "it") -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
     """Wait until something is so, and return what the condition returned."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
@@ -294,7 +309,8 @@ def running(
 ) -> Iterator[Server]:
     """Run a server until the block ends, and see that it ends well.
 
-    Without a port the log must say what the server listens on.
+    Without a command it is `python -m api`, without the half second that imports take. Without a
+    port the log must say what the server listens on.
     """
     # Nothing but what the test says: a developer's own settings must not leak in.
     inherited = {key: value for key, value in os.environ.items() if "LEADMARTS" not in key}
@@ -303,11 +319,20 @@ def running(
         "LEADMARTS_DATA": str(publications.parent),
     }
     environment = {**inherited, **places, **variables}
-    command = command or ["-m", "api", "--port", "0"]
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command], env=environment, stdout=log, stderr=log
+    process: subprocess.Popen[bytes] | Forked
+    if command is None:
+        process = Forked(
+            "api.__main__:main",
+            ["api", "--port", "0"],
+            output=log_file,
+            cwd=Path.cwd(),
+            env=environment,
         )
+    else:
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command], env=environment, stdout=log, stderr=log
+            )
     try:
 
         def listening() -> str | None:
@@ -318,14 +343,15 @@ def running(
             return found and found[1]
 
         url = until(listening, what="the server")
+        contract.forget(url)
         server = Server(url, process, log_file)
         # Not held against the document: a test may start a server that cannot make one.
-        with httpx.Client(base_url=url, timeout=20) as client:
+        with httpx.Client(base_url=url, timeout=60, verify=contract.NO_TLS) as client:
             until(lambda: _answers(client), what="the first answer")
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(20)
+        code = process.wait(60)
     assert code in {0, -signal.SIGTERM}, log_file.read_text()
     assert server.may_fail or "Traceback" not in server.log()
 
@@ -417,15 +443,12 @@ def conversions() -> list[Conversion]:
 
 
 def make_user(file: Path, name: str, password: str, *options: str) -> None:
-    """Add a user, or change one, as a person does."""
-    subprocess.run(
-        [sys.executable, "-m", "api", "users", "add", name, "--password-stdin", *options],
-        env={**os.environ, "LEADMARTS_USERS": str(file)},
-        input=password,
-        text=True,
-        check=True,
-        capture_output=True,
+    """Add a user, or change one, with the command for it."""
+    command = ["add", name, "--password-stdin", *options]
+    answer = CliRunner(env={"LEADMARTS_USERS": str(file)}).invoke(
+        users_command, command, input=password
     )
+    assert answer.exit_code == 0, answer.output
 
 
 @pytest.fixture(scope="session")

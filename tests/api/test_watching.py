@@ -73,7 +73,7 @@ def test_a_clock_that_jumped_delays_nothing_for_long(
         make_publication(tmp_path, make_events(1))
         async with watching(tmp_path) as serving:
             await asyncio.to_thread(make_publication, tmp_path, make_events(2))
-            await until(lambda: serving.publication.manifest.number == 2, seconds=2)
+            await until(lambda: serving.publication.manifest.number == 2)
 
     now = time.time
     monkeypatch.setattr(module.time, "time", lambda: now() + jump)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,16 +13,21 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import httpx
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from tests.forked import Forked, import_early
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
+
+import_early("dbt.cli.main", "dbt.adapters.duckdb", "lake.delta_source", "publication.dbt_plugin")
 
 LEADS = pa.schema(
     [
@@ -91,9 +97,24 @@ class Project:
             process.kill()
         return subprocess.CompletedProcess(command, process.returncode, output)
 
-    def dbt(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run dbt to its end; the options are those of `start`."""
-        return self.run("dbt", *arguments, **options)
+    def dbt(
+        self, *arguments: str, cwd: Path = ROOT, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run dbt to its end, without the second that its start takes; `run("dbt")` starts it."""
+        output = self.data.with_name(f"{uuid4().hex}.out")
+        command = Forked(
+            "dbt.cli.main:cli",
+            ["dbt", *arguments],
+            output=output,
+            cwd=cwd,
+            env=self.environment | environment,
+        )
+        try:
+            said, _ = command.communicate(timeout=180)
+        finally:
+            command.kill()
+            output.unlink()
+        return subprocess.CompletedProcess(["dbt", *arguments], command.returncode or 0, said)
 
     @contextmanager
     def api(self) -> Iterator[httpx.Client]:
@@ -101,7 +122,7 @@ class Project:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        log = self.data / "api.log"
+        log = self.data / f"api-{port}.log"  # several may serve one folder
         with log.open("w") as output:
             server = subprocess.Popen(
                 [sys.executable, "-m", "api", "--port", str(port)],
@@ -112,7 +133,7 @@ class Project:
             )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 60
                 while True:
                     try:
                         client.get("/health/live").raise_for_status()
@@ -124,7 +145,7 @@ class Project:
                 yield client
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -139,16 +160,51 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "data")
 
 
+@pytest.fixture(scope="session")
+def three_leads(write_leads: Callable[..., None]) -> Callable[[Project], None]:
+    """Writes a lake of three leads."""
+
+    def write(project: Project) -> None:
+        project.data.mkdir()
+        write_leads(
+            project.leads,
+            [
+                {
+                    "id": "a",
+                    "date_prise_contact": date(2025, 1, 1),
+                    "date_relance": date(2025, 1, 9),
+                },
+                {"id": "b", "date_prise_contact": date(2025, 1, 5)},
+                {"id": "c", "date_prise_contact": date(2025, 2, 3), "deleted": True},
+            ],
+        )
+
+    return write
+
+
 @pytest.fixture
-def project_with_leads(project: Project, write_leads: Callable[..., None]) -> Project:
+def project_with_leads(project: Project, three_leads: Callable[[Project], None]) -> Project:
     """The project over a lake of three leads."""
-    project.data.mkdir()
-    write_leads(
-        project.leads,
-        [
-            {"id": "a", "date_prise_contact": date(2025, 1, 1), "date_relance": date(2025, 1, 9)},
-            {"id": "b", "date_prise_contact": date(2025, 1, 5)},
-            {"id": "c", "date_prise_contact": date(2025, 2, 3), "deleted": True},
-        ],
-    )
+    three_leads(project)
+    return project
+
+
+@pytest.fixture(scope="session")
+def built_once(made_once: Callable[..., Path], three_leads: Callable[[Project], None]) -> Project:
+    """The project over that lake after one green `dbt build`, for tests that change nothing."""
+
+    def build(folder: Path) -> None:
+        project = Project(folder / "data")
+        three_leads(project)
+        build = project.run("dbt", "build")
+        assert build.returncode == 0, build.stdout
+        assert (project.data / "publications" / "current.json").exists(), build.stdout
+
+    return Project(made_once("three-leads", build) / "data")
+
+
+@pytest.fixture
+def built(built_once: Project, project: Project) -> Project:
+    """The same as the test's own."""
+    shutil.copytree(built_once.data, project.data, symlinks=True)
     return project

@@ -73,7 +73,7 @@ def test_make_run_ends_on_a_server_that_says_what_to_open(project: Project) -> N
         assert len(weeks.json()) > 100  # two years of demo leads
     finally:
         os.killpg(run.pid, signal.SIGINT)  # Ctrl-C
-        rest, _ = run.communicate(timeout=20)
+        rest, _ = run.communicate(timeout=60)
     assert "Lead Marts stops." in rest
     assert "Traceback" not in rest
     assert "Abort" not in rest
@@ -97,7 +97,7 @@ def test_a_port_in_use_is_said_in_one_line_and_nothing_is_built(
     project: Project, taken_port: int
 ) -> None:
     run = make(project, "run", f"PORT={taken_port}")
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=180)
     assert run.returncode != 0
     assert not project.data.exists()
     (line,) = [line for line in output.splitlines() if str(taken_port) in line]
@@ -107,7 +107,7 @@ def test_a_port_in_use_is_said_in_one_line_and_nothing_is_built(
 
 def test_a_lake_that_is_named_gets_no_demo(project: Project, tmp_path: Path) -> None:
     named = make(project, "demo", LEADMARTS_LEADS_URI=str(tmp_path / "theirs"))
-    output, _ = named.communicate(timeout=60)
+    output, _ = named.communicate(timeout=180)
     assert (named.returncode, output) == (0, "")
     assert not project.data.exists()
     assert not (tmp_path / "theirs").exists()

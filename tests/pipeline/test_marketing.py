@@ -74,40 +74,43 @@ def assert_equal(rows: list[tuple[Any, ...]], expected: dict[Any, Fraction]) -> 
         assert value == pytest.approx(float(expected[tuple(key)]), rel=PRECISION, abs=1e-18)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, project_in: Callable[..., Project]) -> Project:
+@pytest.fixture(scope="session")
+def built_once(made_once: Callable[..., Path], project_in: Callable[..., Project]) -> Project:
     """The project after `lake load marketing` and one plain `dbt build`; and what that said."""
-    project = project_in(tmp_path_factory.mktemp("marketing") / "data")
-    loaded = project.run("python", "-m", "lake", "load", "marketing", str(FILE))
-    assert loaded.returncode == 0, loaded.stdout
-    build = project.dbt("build")
-    assert build.returncode == 0, build.stdout
-    (project.data / "build.out").write_text(build.stdout)
-    return project
+
+    def build(folder: Path) -> None:
+        project = project_in(folder / "data")
+        loaded = project.run("python", "-m", "lake", "load", "marketing", str(FILE))
+        assert loaded.returncode == 0, loaded.stdout
+        build = project.dbt("build")
+        assert build.returncode == 0, build.stdout
+        (project.data / "build.out").write_text(build.stdout)
+
+    return project_in(made_once("marketing", build) / "data")
 
 
-def test_both_marts_equal_sums_made_from_the_file(built: Project) -> None:
+def test_both_marts_equal_sums_made_from_the_file(built_once: Project) -> None:
     measured = sums(FILE)
-    assert_equal(read(built, MEASURED), measured)
-    mondays = dict(read(built, "select distinct date, week_start from marketing_conversions"))
+    assert_equal(read(built_once, MEASURED), measured)
+    mondays = dict(read(built_once, "select distinct date, week_start from marketing_conversions"))
     assert mondays == {day: day - timedelta(days=day.weekday()) for *_, day in measured}
     by_week = weeks(measured)
-    assert_equal(read(built, WEEKS + " order by all"), by_week)
+    assert_equal(read(built_once, WEEKS + " order by all"), by_week)
     print(f"{FILE.name}: {len(measured)} measurements, {len(by_week)} channels and weeks")  # noqa: T201
 
 
-def test_what_was_measured_once_keeps_all_its_digits(built: Project) -> None:
+def test_what_was_measured_once_keeps_all_its_digits(built_once: Project) -> None:
     lines: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
     with FILE.open(newline="", encoding="utf-8") as rows:
         for *key, conversions in list(csv.reader(rows))[1:]:
             lines[tuple(key)].append(float(conversions))
     once = {key: values[0] for key, values in lines.items() if len(values) == 1}
-    found = {(*map(str, row[:-1]),): row[-1] for row in read(built, MEASURED)}
+    found = {(*map(str, row[:-1]),): row[-1] for row in read(built_once, MEASURED)}
     assert once
     assert {key: found[key] for key in once} == once
 
 
-def test_the_api_answers_sums_made_from_the_file(built: Project) -> None:
+def test_the_api_answers_sums_made_from_the_file(built_once: Project) -> None:
     """Weekly sales and shares of the first month, which cuts weeks."""
     all_measured = sums(FILE)
     first = min(day for *_, day in all_measured)
@@ -115,7 +118,7 @@ def test_the_api_answers_sums_made_from_the_file(built: Project) -> None:
     measured = {key: value for key, value in all_measured.items() if key[-1] <= last}
     assert measured
     query = {"start_date": str(first), "end_date": str(last), "page_size": "100"}
-    with built.api() as client:
+    with built_once.api() as client:
         signed_in = client.get("/api/auth/token/", auth=DEMO_USER).json()["data"]
         client.headers["Authorization"] = f"Bearer {signed_in['token']}"
         answer = client.get("/api/marketing/stats/channel-weekly-sales/", params=query)
@@ -140,18 +143,18 @@ def test_the_api_answers_sums_made_from_the_file(built: Project) -> None:
 
 
 @pytest.mark.skipif(FILE != OWN, reason="another file has other channels")
-def test_unlisted_values_are_a_warning_that_names_them(built: Project) -> None:
-    said = " ".join((built.data / "build.out").read_text().split())
+def test_unlisted_values_are_a_warning_that_names_them(built_once: Project) -> None:
+    said = " ".join((built_once.data / "build.out").read_text().split())
     assert (
         "marketing_conversions.channel has values that seeds/marketing_channels.csv does not list: "
         "Owl; express, pigeon post." in said
     )
     assert "seeds/marketing_campaign_types.csv does not list: seasonal." in said
-    assert manifest(built)["build"]["tests"] == "warned"
+    assert manifest(built_once)["build"]["tests"] == "warned"
 
 
-def test_marketing_is_not_open(built: Project) -> None:
-    scopes = {mart["name"]: mart["scope"] for mart in manifest(built)["marts"]}
+def test_marketing_is_not_open(built_once: Project) -> None:
+    scopes = {mart["name"]: mart["scope"] for mart in manifest(built_once)["marts"]}
     assert scopes["marketing_conversions"] == "marketing:read"
     assert scopes["channel_sales_weekly"] == "marketing:read"
 
@@ -193,10 +196,10 @@ def test_a_published_table_that_is_lost_publishes_nothing(
 
 
 def test_repeats_that_another_writer_left_are_summed(
-    built: Project, tmp_path: Path, project_in: Callable[..., Project]
+    built_once: Project, tmp_path: Path, project_in: Callable[..., Project]
 ) -> None:
     project = project_in(tmp_path / "data")
-    rows = DeltaTable(built.data / "lake" / "marketing_conversions").to_pyarrow_table()
+    rows = DeltaTable(built_once.data / "lake" / "marketing_conversions").to_pyarrow_table()
     for _ in range(2):
         write_deltalake(project.data / "lake" / "marketing_conversions", rows, mode="append")
     build = project.dbt("build")

@@ -59,24 +59,27 @@ JSON_TYPES = {
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, project_in: Callable[..., Project]) -> Project:
+def built(made_once: Callable[..., Path], project_in: Callable[..., Project]) -> Project:
     """The project with one more model, built."""
-    folder = tmp_path_factory.mktemp("new-mart")
-    copied = folder / "project"
-    copied.mkdir()
-    for name in ("models", "macros", "seeds", "lake", "publication"):
-        shutil.copytree(ROOT / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests" / "dbt", copied / "tests" / "dbt")
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(ROOT / name, copied / name)
-    marts = copied / "models" / "marts" / "leads"
-    (marts / "contacts_by_quarter.sql").write_text(MODEL)
-    (marts / "contacts_by_quarter.yml").write_text(CONTRACT)
-    project: Project = project_in(folder / "data")
-    for command in (["python", "-m", "lake", "demo", "--leads", "500"], ["dbt", "build"]):
-        done = project.run(*command, cwd=copied)
-        assert done.returncode == 0, done.stdout
-    return project
+
+    def make(folder: Path) -> None:
+        copied = folder / "project"
+        copied.mkdir()
+        for name in ("models", "macros", "seeds", "lake", "publication"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, copied / name, ignore=ignored)
+        shutil.copytree(ROOT / "tests" / "dbt", copied / "tests" / "dbt")
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(ROOT / name, copied / name)
+        marts = copied / "models" / "marts" / "leads"
+        (marts / "contacts_by_quarter.sql").write_text(MODEL)
+        (marts / "contacts_by_quarter.yml").write_text(CONTRACT)
+        project = project_in(folder / "data")
+        for command in (["python", "-m", "lake", "demo", "--leads", "500"], ["dbt", "build"]):
+            done = project.run(*command, cwd=copied)
+            assert done.returncode == 0, done.stdout
+
+    return project_in(made_once("new-mart", make) / "data")
 
 
 def test_a_model_is_all_it_takes(built: Project) -> None:

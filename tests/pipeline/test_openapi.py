@@ -22,14 +22,17 @@ MAKE = "run `make openapi` and commit what it writes"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory, project_in: Callable[..., Project]) -> Project:
+def demo(made_once: Callable[..., Path], project_in: Callable[..., Project]) -> Project:
     """The project after what `make openapi` does before it writes."""
-    project = project_in(tmp_path_factory.mktemp("demo") / "data")
-    options = re.search(r"^DEMO := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    for command in (["python", "-m", "lake", "demo", *options.split()], ["dbt", "build"]):
-        done = project.run(*command)
-        assert done.returncode == 0, done.stdout
-    return project
+
+    def make(folder: Path) -> None:
+        project = project_in(folder / "data")
+        options = re.search(r"^DEMO := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+        for command in (["python", "-m", "lake", "demo", *options.split()], ["dbt", "build"]):
+            done = project.run(*command)
+            assert done.returncode == 0, done.stdout
+
+    return project_in(made_once("demo", make) / "data")
 
 
 def test_the_yaml_is_what_is_served(demo: Project) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from publication import Store, connect
-from publication.durable import exclusive
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -77,19 +76,17 @@ def dbt(project, *words):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, worker_id):
-    """The project after a first build, and what that said; one for all of pytest's workers."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = (folder if worker_id == "master" else folder.parent) / "publication_dbt"
-    folder.mkdir(exist_ok=True)
-    output = folder / "output"
-    with exclusive(folder / "lock"):
-        if not output.exists():
-            shutil.copytree(HERE / "project", folder / "project")
-            build = dbt(folder / "project", "build")
-            assert build.returncode == 0, build.stdout
-            output.write_text(build.stdout)
-    return folder / "project", output.read_text()
+def built(made_once):
+    """The project after a first build, and what that said."""
+
+    def make(folder):
+        shutil.copytree(HERE / "project", folder / "project")
+        build = dbt(folder / "project", "build")
+        assert build.returncode == 0, build.stdout
+        (folder / "output").write_text(build.stdout)
+
+    folder = made_once("publication-dbt", make)
+    return folder / "project", (folder / "output").read_text()
 
 
 @pytest.fixture

@@ -97,6 +97,18 @@ def test_another_program_in_it(path, hold):
 
 
 @pytest.mark.parametrize("manner", ["politely", "rudely"])
+def test_waiting_in_vain_is_enough_once(path, hold, manner, monkeypatch):
+    """Dbt asks again for each schema: a message after four times as long comes too late."""
+    hold(manner)
+    warehouse = Warehouse(path, 0.3)
+    with pytest.raises(WarehouseBusy):
+        warehouse.take({})
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits again"))
+    with pytest.raises(WarehouseBusy):
+        warehouse.take({})
+
+
+@pytest.mark.parametrize("manner", ["politely", "rudely"])
 def test_waiting_is_worth_it(path, hold, manner):
     process = hold(manner)
     waited = threading.Timer(0.5, process.stdin.close)
