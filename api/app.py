@@ -76,13 +76,14 @@ def create_app() -> ASGIApp:
     )
 
     def served(request: AnyRequest) -> OpenPublication | None:
-        found: OpenPublication | None = request.state.publication
+        found: OpenPublication | None = request.scope["state"]["publication"]
         return found
 
-    def publication(served: OpenPublication | None) -> OpenPublication:
-        if served is None:
+    def publication(request: AnyRequest) -> OpenPublication:
+        found = served(request)
+        if found is None:
             raise no_publication(serving.refusal.reason if serving.refusal else None)
-        return served
+        return found
 
     dependencies = {
         "served": Provide(served, sync_to_thread=False),
@@ -124,7 +125,7 @@ async def refuse_unacceptable(request: AnyRequest) -> None:
     Raises:
         HTTPException: 406.
     """
-    if not request.state.get("acceptable", True):
+    if not request.scope["state"].get("acceptable", True):
         raise no_coding()
 
 

@@ -10,6 +10,7 @@ import duckdb
 from publication.errors import PublicationBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 LOCKED_DOWN = {
@@ -31,7 +32,9 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def connect(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    path: Path, *, threads: int | None = None, without: Sequence[str] = ()
+) -> duckdb.DuckDBPyConnection:
     """Open a publication's file read-only and locked down, with ``TimeZone`` UTC.
 
     Its cursors share all of that. Nobody can take the settings back on any of them.
@@ -40,6 +43,9 @@ def connect(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnect
         path: The DuckDB file, by its own name (never by a link that may move meanwhile).
         threads: How many threads a query may use; DuckDB's default if not given. Two connections
             of one process to one file must agree on it.
+        without: Optimizers of DuckDB that its queries do not need
+            (https://duckdb.org/docs/stable/configuration/pragmas#optimizer); to plan a short query
+            takes longer than to run it. Connections of one process must agree on them, too.
 
     Raises:
         PublicationBroken: The file is missing, damaged, or held by a writer.
@@ -47,6 +53,8 @@ def connect(path: Path, *, threads: int | None = None) -> duckdb.DuckDBPyConnect
     config: dict[str, str | bool | int | float | list[str]] = {**LOCKED_DOWN}
     if threads is not None:
         config["threads"] = threads
+    if without:
+        config["disabled_optimizers"] = ",".join(without)
     try:
         with _locking:
             connection = duckdb.connect(path, read_only=True, config=config)

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+WITHOUT = (
+    *("join_order", "join_filter_pushdown", "join_elimination", "outer_join_simplification"),
+    *("window_rewriter", "window_self_join", "top_n_window_elimination"),
+    *("cte_filter_pusher", "cte_inlining", "materialized_cte", "common_subplan", "deliminator"),
+)
+"""DuckDB's optimizers of joins, windows and nested queries: a question is about one mart."""
+
 LENGTH = struct.Struct("<Q")
 """What is in front of every message: how many bytes it has."""
 
@@ -58,7 +65,7 @@ class Opened:
         Raises:
             PublicationBroken: It cannot be opened or queried.
         """
-        self._connection = connect(path, threads=1)
+        self._connection = connect(path, threads=1, without=WITHOUT)
         self._idle: list[Cursor] = []
         try:
             with self._connection.cursor() as cursor:
