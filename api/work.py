@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+import duckdb
 from litestar.exceptions import ServiceUnavailableException
 
 from api.problems import RETRY
@@ -14,8 +15,6 @@ from api.querying.process import TooLong
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-
-    import duckdb
 
     from api.querying.pool import Done, Processes
 
@@ -112,6 +111,10 @@ class Work:
             raise ServiceUnavailableException(
                 detail=f"The query took more than {self._seconds:g} seconds; ask for less.",
                 headers=RETRY,
+            ) from error
+        except duckdb.OutOfMemoryException as error:
+            raise ServiceUnavailableException(
+                detail="The query needs more memory than there is; ask for less.", headers=RETRY
             ) from error
         self._left -= done.seconds
         return done.result

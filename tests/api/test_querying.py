@@ -87,6 +87,21 @@ def test_errors_and_their_causes_come_back(opened):
     asyncio.run(go())
 
 
+def _needs_too_much(cursors: Any) -> None:
+    raise duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block")
+
+
+def test_a_query_that_needs_too_much_memory(opened):
+    async def go():
+        async with opened(count=1) as publication:
+            with publication.work() as work:
+                with pytest.raises(ServiceUnavailableException, match=r"more memory than there is"):
+                    await work.do(_needs_too_much)
+                assert await work.rows("select 1", {}) == [(1,)]
+
+    asyncio.run(go())
+
+
 def _gives_what_cannot_be_sent(cursors: Any) -> Any:
     return lambda: cursors
 
