@@ -164,6 +164,27 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
         )
 
 
+def compact(table: DeltaTable) -> tuple[int, int]:
+    """Write small files together in one version that changes no row.
+
+    What others append meanwhile stays beside it.
+
+    Args:
+        table: The table.
+
+    Returns:
+        How many files were taken out of the table, and how many put into it. Where that is none
+        there is no new version.
+
+    Raises:
+        TableBusy: Another writer has taken out some of the same files.
+        TableBroken: It cannot be written.
+    """
+    with _writing(folder_of(table), table.version()):
+        done = table.optimize.compact(writer_properties=SNAPPY)
+    return done["numFilesRemoved"], done["numFilesAdded"]
+
+
 @contextmanager
 def _writing(folder: Path, expected: int = -1) -> Iterator[None]:
     """Turn delta-rs' errors into ours.
