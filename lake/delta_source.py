@@ -124,7 +124,7 @@ class Plugin(BasePlugin):
     def _open_one(self, name: str, table: dict[str, Any], pinned: list[PinnedTable]) -> None:
         uri, version = str(table["uri"]), str(table.get("version", LATEST))
         if version == EMPTY and name in TABLES:
-            self._absent[name] = "That is the version that was asked for."
+            self._absent[name] = f"'{EMPTY}' was asked for as its version."
             return
         try:
             pinned.append(pin(name, uri, version))
