@@ -21,14 +21,21 @@ from pyarrow.fs import FileSelector
 from lake import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from deltalake import DeltaTable
 
 ENTRY = re.compile(r"_delta_log/(\d{20})\.json$")
 
-AT_ONCE = 16
-"""Entries that are read side by side: each is a request of its own where the log is far away."""
+SIDE_BY_SIDE = 16
+"""Entries that are read at a time: each is a request of its own where the log is far away."""
+
+TIMES_OF_FILES = {
+    "add": "modificationTime",
+    "remove": "deletionTimestamp",
+    "metaData": "createdTime",
+}
+"""What a commit that does not say when it was made still tells, by its actions."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def kept(table: DeltaTable, newest: int | None = None) -> list[Commit]:
     versions = [number for number in numbers if number <= table.version()]
     if newest is not None:
         versions = versions[max(0, len(versions) - newest) :]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         return [commit for commit in pool.map(lambda v: read(table, v), versions) if commit]
 
 
@@ -116,18 +123,15 @@ def committed_at(table: DeltaTable) -> datetime:
 
 def _time(info: Mapping[str, Any], actions: Mapping[str, list[Any]]) -> datetime | None:
     """Say when a commit was made: by its own word, or else by that of the files it names."""
-    said: Iterable[Any] = [info.get("inCommitTimestamp") or info.get("timestamp")]
-    if said == [None]:
-        said = [
-            action.get(name)
-            for kind, name in (
-                ("add", "modificationTime"),
-                ("remove", "deletionTimestamp"),
-                ("metaData", "createdTime"),
-            )
-            for action in actions.get(kind, ())
-        ]
-    times = [milliseconds for milliseconds in said if milliseconds is not None]
+    own = info.get("inCommitTimestamp") or info.get("timestamp")
+    if own is not None:
+        return _utc(own)
+    times = [
+        action[name]
+        for kind, name in TIMES_OF_FILES.items()
+        for action in actions.get(kind, ())
+        if action.get(name) is not None
+    ]
     return _utc(max(times)) if times else None
 
 

@@ -64,9 +64,15 @@ def status_command(tables: tuple[str, ...]) -> None:
 
 @click.command("history")
 @click.argument("table", type=click.Choice(list(NAMES)))
-@click.option("--limit", type=click.IntRange(1), help="How many commits to show.  [default: all]")
-def history_command(table: str, limit: int | None) -> None:
-    """List the commits of TABLE that its log still has, newest first.
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many commits to show.",
+)
+def history_command(table: str, limit: int) -> None:
+    """List the newest commits of TABLE that its log still has, newest first.
 
     The times are what `dbt build --vars '{leads_version: 2026-01-31T12:00:00Z}'` goes by. Rows are
     as the writer counted them in the commit; what it does not say is a dash.
