@@ -144,7 +144,7 @@ def test_a_publication_is_built_again_from_its_manifest(
             assert told == [source[name] for source in before["sources"]]
 
     code, output = gone
-    assert code == 1
+    assert code != 0
     assert "Version 1 of the Delta table leads lacks 1 of its data files" in output
     assert "vacuumed or lost: read a newer version or restore the files." in output
     assert "'2001-01-01' is before the first commit of the Delta table marketing_conv" in output
