@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from pyarrow.fs import FileSelector, FileType
 
@@ -49,17 +48,16 @@ def vacuum(found: Found, hours: int, *, dry_run: bool) -> Vacuumed:
         refuse_foreign(found, "vacuumed")
         sizes = _sizes(found.table)
         named = _vacuum(found.table, hours, dry_run=True)
-        # It also names what an earlier vacuum has removed, and writes some paths encoded.
-        there = {path if path in sizes else unquote(path) for path in named} & sizes.keys()
+        there = sizes.keys() & named  # it also names what an earlier vacuum has removed
         if there and not dry_run:
             _vacuum(found.table, hours, dry_run=False)
             there = sizes.keys() - _sizes(found.table).keys()
     return Vacuumed(len(there), sum(sizes[path] for path in there))
 
 
-def _vacuum(table: DeltaTable, hours: int, *, dry_run: bool) -> list[str]:
+def _vacuum(table: DeltaTable, hours: int, *, dry_run: bool) -> set[str]:
     # What is too short was refused before, with the table's name and a way out.
-    return table.vacuum(hours, dry_run, enforce_retention_duration=False, full=True)
+    return set(table.vacuum(hours, dry_run, enforce_retention_duration=False, full=True))
 
 
 def _sizes(table: DeltaTable) -> dict[str, int]:
