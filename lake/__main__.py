@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from lake import demo, places
-from lake.contracts import LEADS, MARKETING_CONVERSIONS
+from lake.contracts import NAMES
 from lake.demo.period import Period
 from lake.errors import LakeError, reason
 from lake.load import load
+from lake.upkeep import commands as upkeep
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 CENTURY = 36_525
-NAMES = {"leads": LEADS, "marketing": MARKETING_CONVERSIONS}
-"""What the tables are called on the command line."""
 
 
 class Commands(click.Group):
@@ -36,7 +35,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"max_content_width": 100})
 def main() -> None:
-    """Fill the lake: the Delta tables that everything else is made from.
+    """Fill the lake, the Delta tables that everything else is made from, and look after it.
 
     The tables lie in data/lake/leads and data/lake/marketing_conversions. LEADMARTS_DATA moves
     both, LEADMARTS_LEADS_URI and LEADMARTS_MARKETING_URI each one by itself.
@@ -123,6 +122,15 @@ def load_command(table: str, file: Path) -> None:
     if loaded.rejected:
         line += f"; see {loaded.rejects}"
     click.echo(line)
+
+
+for command in (
+    upkeep.status_command,
+    upkeep.history_command,
+    upkeep.compact_command,
+    upkeep.vacuum_command,
+):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ from dbt_common.exceptions import DbtRuntimeError
 
 from lake.contracts import TABLES
 from lake.errors import LakeError, TableMissing
-from lake.pinned import LATEST, PinnedTable, pin
+from lake.pinned import PinnedTable, pin
 from lake.places import local_folder, time_zone
+from lake.versions import EMPTY, LATEST
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -61,7 +62,8 @@ class Plugin(BasePlugin):
 
         Args:
             plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``
-                and whether it may be ``absent``: ``error`` (as without it) or ``empty``.
+                (see :mod:`lake.versions`) and whether it may be ``absent``: ``error`` (as
+                without it) or ``empty``.
         """
         self._tables: dict[str, dict[str, Any]] = plugin_config["tables"]
         self._pinned: list[PinnedTable] | None = None
@@ -121,6 +123,9 @@ class Plugin(BasePlugin):
 
     def _open_one(self, name: str, table: dict[str, Any], pinned: list[PinnedTable]) -> None:
         uri, version = str(table["uri"]), str(table.get("version", LATEST))
+        if version == EMPTY and name in TABLES:
+            self._absent[name] = f"'{EMPTY}' was asked for as its version."
+            return
         try:
             pinned.append(pin(name, uri, version))
         except TableMissing as error:

@@ -6,6 +6,7 @@ LakeError
 ├── TableExists       there is one where none may be
 ├── TableBroken       there is one, but it cannot be read whole
 ├── TableBusy         others keep writing to it
+├── RetentionTooShort files would be removed that somebody may be reading
 ├── ContractBroken    it can be read, but lacks a key or has a column of another type
 └── InputRejected     a file to load that cannot be read as a whole
 """
@@ -35,6 +36,10 @@ class TableBroken(LakeError):
 
 class TableBusy(LakeError):
     """Every attempt to commit met another writer's commit."""
+
+
+class RetentionTooShort(LakeError):
+    """Files of a table are to be removed that a running build may be reading."""
 
 
 class ContractBroken(LakeError):

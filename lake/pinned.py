@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -12,17 +10,18 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from deltalake.fs import DeltaStorageHandler
 
+from lake.commits import committed_at
 from lake.contracts import TABLES
 from lake.errors import ContractBroken, TableBroken, TableMissing, reason
 from lake.places import URI_VARIABLES, local_folder, table_uri
 from lake.scan import scan
+from lake.versions import LATEST, resolve
 
 if TYPE_CHECKING:
-    from lake.contracts import TableContract
+    from datetime import datetime
 
-LATEST = "latest"
+    from lake.contracts import TableContract
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
     Args:
         name: The table's name; :data:`lake.contracts.TABLES` has the contracts.
         uri: A path.
-        version: A version number, or ``latest``.
+        version: A version number, ``latest``, or a moment: see :func:`lake.versions.resolve`.
 
     Raises:
         PlaceInvalid: The place is not on this machine.
@@ -73,7 +72,7 @@ def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
             uri=uri,
             table_id=str(table.metadata().id),
             version=table.version(),
-            committed_at=_committed_at(table),
+            committed_at=committed_at(table),
             scan=scan(table, added),
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
@@ -141,24 +140,15 @@ def _accepts(contracted: pa.DataType, actual: pa.DataType) -> bool:
     )
 
 
-def _open(name: str, uri: str, version: str) -> DeltaTable:
-    """Open a table at a version number or at its latest version."""
+def _open(name: str, uri: str, asked: str) -> DeltaTable:
+    """Open a table at the version that is asked for."""
     table = DeltaTable(uri)
-    if version == LATEST:
-        return table
     newest = table.version()
-    if not (version.isascii() and version.isdecimal()):
-        raise TableMissing(
-            f"'{version}' is no version of the Delta table {name}: give a whole number from 0 to "
-            f"{newest}, or '{LATEST}'."
-        )
-    if int(version) > newest:
-        raise TableMissing(
-            f"The Delta table {name} at {uri} has no version {version}: give a whole number from 0 "
-            f"to {newest}, or '{LATEST}'."
-        )
+    version = resolve(table, name, uri, asked)
+    if version == newest:
+        return table
     try:
-        table.load_as_version(int(version))
+        table.load_as_version(version)
     except DeltaError as error:
         raise TableMissing(
             f"Version {version} of the Delta table {name} at {uri} is no longer kept "
@@ -181,26 +171,3 @@ def _all_files_are_there(name: str, table: DeltaTable) -> None:
             f"files ({Path(lost[0]).name} is the first), vacuumed or lost: read a newer version or "
             "restore the files."
         )
-
-
-def _committed_at(table: DeltaTable) -> datetime:
-    """Read when the pinned version was committed, in UTC.
-
-    ``DeltaTable.history`` numbers backwards from the pinned version but starts at the newest
-    commit, so the commit's own entry of the log is read instead: its ``commitInfo``, or, where a
-    writer left that out or the log was cleaned up, the age of the youngest data file.
-    """
-    log = DeltaStorageHandler(table.table_uri)
-    try:
-        with log.open_input_file(f"_delta_log/{table.version():020}.json") as entry:
-            actions = [json.loads(line) for line in entry.read().splitlines() if line.strip()]
-    except FileNotFoundError:
-        actions = []
-    info: dict[str, Any] = next(
-        (action["commitInfo"] for action in actions if "commitInfo" in action), {}
-    )
-    milliseconds = info.get("inCommitTimestamp") or info.get("timestamp")
-    if milliseconds is None:
-        written = pa.table(table.get_add_actions())["modification_time"].to_pylist()
-        milliseconds = max(written, default=table.metadata().created_time)
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

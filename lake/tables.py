@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import PyFileSystem
 
 from lake import places
 from lake.errors import PlaceInvalid, TableBroken, TableBusy, reason
@@ -55,6 +57,11 @@ def open_table(folder: Path) -> DeltaTable | None:
 def folder_of(table: DeltaTable) -> Path:
     """Return where a table of the lake lies."""
     return places.local_folder(table.table_uri)
+
+
+def files(table: DeltaTable) -> PyFileSystem:
+    """Return the files of a table, those of its log included, by their paths in it."""
+    return PyFileSystem(DeltaStorageHandler(table.table_uri))
 
 
 def create(folder: Path, rows: pa.RecordBatchReader) -> None:
@@ -155,6 +162,27 @@ def replace(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
             writer_properties=SNAPPY,
             commit_properties=AT_ONCE,
         )
+
+
+def compact(table: DeltaTable) -> tuple[int, int]:
+    """Write small files together in one version that changes no row.
+
+    What others append meanwhile stays beside it.
+
+    Args:
+        table: The table.
+
+    Returns:
+        How many files were taken out of the table, and how many put into it. Where that is none
+        there is no new version.
+
+    Raises:
+        TableBusy: Another writer has taken out some of the same files.
+        TableBroken: It cannot be written.
+    """
+    with _writing(folder_of(table), table.version()):
+        done = table.optimize.compact(writer_properties=SNAPPY)
+    return done["numFilesRemoved"], done["numFilesAdded"]
 
 
 @contextmanager
