@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSelector
 
+from lake import tables
 from lake.contracts import TABLES
 from lake.errors import ContractBroken, TableBroken, TableMissing, reason
-from lake.places import URI_VARIABLES, local_folder, table_uri
+from lake.places import URI_VARIABLES, at, table_uri
 from lake.scan import scan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deltalake import DeltaTable
+
     from lake.contracts import TableContract
+    from lake.places import Place
 
 LATEST = "latest"
 
@@ -46,40 +52,47 @@ class PinnedTable:
     scan: Any
 
 
-def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
+def pin(
+    name: str, uri: str, version: str = LATEST, options: Mapping[str, str] | None = None
+) -> PinnedTable:
     """Open a Delta table at one version and hold it to its contract, if it has one.
 
     Args:
         name: The table's name; :data:`lake.contracts.TABLES` has the contracts.
-        uri: A path.
+        uri: A path, or a URI in an object store.
         version: A version number, or ``latest``.
+        options: Options of the object store that go before the environment's.
 
     Raises:
-        PlaceInvalid: The place is not on this machine.
+        PlaceInvalid: There can be no table at that place, or its credentials are missing.
+        StoreFailed: The object store cannot be reached, refuses, or lacks the bucket.
         TableMissing: There is no table there, or not that version of it.
         TableBroken: Its log or a data file is damaged or gone.
         ContractBroken: A column is missing or has a type it cannot have.
     """
-    folder = str(local_folder(uri))
+    place = at(uri, options)
     try:
-        if not DeltaTable.is_deltatable(folder):
+        newest = tables.newest(place)
+        if newest is None:
             raise TableMissing(_no_table(name, uri))
-        table = _open(name, folder, version)
+        table = _open(name, uri, newest, version)
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
-        _all_files_are_there(name, table)
+        _all_files_are_there(name, place, table)
         return PinnedTable(
             name=name,
             uri=uri,
             table_id=str(table.metadata().id),
             version=table.version(),
-            committed_at=_committed_at(table),
-            scan=scan(table, added),
+            committed_at=_committed_at(place, table),
+            scan=scan(place, table, added),
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        if failure := place.failure(error):
+            raise failure from None
         raise TableBroken(
-            f"The Delta table {name} at {uri} cannot be read ({reason(error)}): restore it from a "
-            "backup or load it anew."
+            f"The Delta table {name} at {place} cannot be read ({place.reason(error)}): restore it "
+            "from a backup or load it anew."
         ) from error
 
 
@@ -141,9 +154,8 @@ def _accepts(contracted: pa.DataType, actual: pa.DataType) -> bool:
     )
 
 
-def _open(name: str, uri: str, version: str) -> DeltaTable:
-    """Open a table at a version number or at its latest version."""
-    table = DeltaTable(uri)
+def _open(name: str, uri: str, table: DeltaTable, version: str) -> DeltaTable:
+    """Bring a table from its newest version to a version number."""
     if version == LATEST:
         return table
     newest = table.version()
@@ -167,14 +179,11 @@ def _open(name: str, uri: str, version: str) -> DeltaTable:
     return table
 
 
-def _all_files_are_there(name: str, table: DeltaTable) -> None:
-    """See that every data file of a local table exists: a lost one would fail only mid-build."""
+def _all_files_are_there(name: str, place: Place, table: DeltaTable) -> None:
+    """See that every data file exists: a lost one would fail only mid-build."""
     # They come percent-encoded, but a partition's folder may have a percent sign of its own.
-    lost = [
-        uri
-        for uri in table.file_uris()
-        if not Path(unquote(uri)).is_file() and not Path(uri).is_file()
-    ]
+    there = _is_file if place.folder is not None else _listed(place, table)
+    lost = [uri for uri in table.file_uris() if not there(unquote(uri)) and not there(uri)]
     if lost:
         raise TableBroken(
             f"Version {table.version()} of the Delta table {name} lacks {len(lost)} of its data "
@@ -183,14 +192,25 @@ def _all_files_are_there(name: str, table: DeltaTable) -> None:
         )
 
 
-def _committed_at(table: DeltaTable) -> datetime:
+def _is_file(uri: str) -> bool:
+    return Path(uri).is_file()
+
+
+def _listed(place: Place, table: DeltaTable) -> Callable[[str], bool]:
+    """Ask an object store for everything below a table: one request for each thousand files."""
+    files = DeltaStorageHandler(table.table_uri, {**place.options})
+    listed = files.get_file_info_selector(FileSelector("", recursive=True))
+    return {f"{place}/{info.path}" for info in listed}.__contains__
+
+
+def _committed_at(place: Place, table: DeltaTable) -> datetime:
     """Read when the pinned version was committed, in UTC.
 
     ``DeltaTable.history`` numbers backwards from the pinned version but starts at the newest
     commit, so the commit's own entry of the log is read instead: its ``commitInfo``, or, where a
     writer left that out or the log was cleaned up, the age of the youngest data file.
     """
-    log = DeltaStorageHandler(table.table_uri)
+    log = DeltaStorageHandler(table.table_uri, {**place.options})
     try:
         with log.open_input_file(f"_delta_log/{table.version():020}.json") as entry:
             actions = [json.loads(line) for line in entry.read().splitlines() if line.strip()]
