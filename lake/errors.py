@@ -2,7 +2,8 @@
 
 LakeError
 ├── PlaceInvalid      a setting names no place or time zone that the lake can use
-├── StoreFailed       an object store cannot be reached, refuses us or lacks the bucket
+├── StoreFailed       an object store refuses us, lacks the bucket or does not work
+│   └── StoreUnreachable  nobody knows what has become of the last request
 ├── TableMissing      there is no Delta table at the place
 ├── TableExists       there is one where none may be
 ├── TableBroken       there is one, but it cannot be read whole
@@ -24,6 +25,10 @@ class PlaceInvalid(LakeError):
 
 class StoreFailed(LakeError):
     """An object store does not do what it is asked; what is in it cannot be known."""
+
+
+class StoreUnreachable(StoreFailed):
+    """An object store does not answer, or says that it cannot now."""
 
 
 class TableMissing(LakeError):

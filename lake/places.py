@@ -81,8 +81,7 @@ class Place:
         """Return what is wrong with the store, or ``None`` if an error is about the table."""
         if self.folder is not None:
             return None
-        sentence = stores.failure(self._store, self.uri, error, self.options)
-        return StoreFailed(sentence) if sentence else None
+        return stores.failed(self._store, self.uri, error, self.options)
 
     def reason(self, error: Exception) -> str:
         """Return what an error about the place says as part of a sentence, without secrets."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from lake.errors import PlaceInvalid, causes, reason
+from lake.errors import PlaceInvalid, StoreFailed, StoreUnreachable, causes, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,28 +102,47 @@ delta-rs' own waits add up to three minutes."""
 FIRST_WAITS = {"timeout": "6s", "max_retries": "1", "retry_timeout": "6s"}
 """The same for the first question to a store, which is small: is it there, and will it have us?"""
 
-FAILURES = {
-    r"NoSuchBucket|ContainerNotFound|(bucket|container) does not exist": (
+
+class Failure(NamedTuple):
+    """What an error of delta-rs' means, known by its text: there are no classes for it."""
+
+    pattern: str
+    kind: type[StoreFailed]
+    sentence: str
+
+
+FAILURES = (
+    Failure(
+        r"NoSuchBucket|ContainerNotFound|(bucket|container) does not exist",
+        StoreFailed,
         "There is no {store.container} {bucket} in {store.name}: make it, or name another place "
-        "than {uri}."
+        "than {uri}.",
     ),
-    r"status code: 40[13]": (
+    Failure(
+        r"status code: 40[13]",
+        StoreFailed,
         "{store.name} refuses what it is asked about {uri}: see that the credentials "
-        "({store.prefix}…) are right, and that they may list, read and write there."
+        "({store.prefix}…) are right, and that they may list, read and write there.",
     ),
-    r"URL scheme is not allowed": (
+    Failure(
+        r"URL scheme is not allowed",
+        StoreFailed,
         "The endpoint for {uri} is http, where others can listen: name one with https, or set "
-        "{store.prefix}ALLOW_HTTP=true."
+        "{store.prefix}ALLOW_HTTP=true.",
     ),
-    r"HTTP error": (
+    Failure(
+        r"HTTP error",
+        StoreUnreachable,
         "{store.name} cannot be reached for {uri} ({cause}): see that it is up and that the "
-        "endpoint ({store.prefix}…) is right, and try again."
+        "endpoint ({store.prefix}…) is right, and try again.",
     ),
-    r"(?<=status code: )\d{3}[^:<]*": (
-        "{store.name} answers {answer} about {uri}: try again later."
+    Failure(
+        r"(?<=status code: )\d{3}[^:<]*",
+        StoreUnreachable,
+        "{store.name} answers {answer} about {uri}: try again later.",
     ),
-}
-"""What delta-rs' errors mean, by what is in their text: it has no classes for them."""
+)
+"""The first that fits is what went wrong."""
 
 SECRET = re.compile(r"secret|token|sas|password|key(?!_id|_file)", re.IGNORECASE)
 NO_SECRET = re.compile(r"(_file|_path|_id|endpoint|skip_signature)$", re.IGNORECASE)
@@ -191,7 +210,9 @@ def told(error: Exception, given: Mapping[str, str]) -> str:
     return text
 
 
-def failure(store: Store, uri: str, error: Exception, given: Mapping[str, str]) -> str | None:
+def failed(
+    store: Store, uri: str, error: Exception, given: Mapping[str, str]
+) -> StoreFailed | None:
     """Say what is wrong with a store, or with our way to it.
 
     Args:
@@ -201,18 +222,20 @@ def failure(store: Store, uri: str, error: Exception, given: Mapping[str, str]) 
         given: The options of the place.
 
     Returns:
-        One sentence, or ``None`` where the store works and it is the table that does not.
+        An error of one sentence, or ``None`` where it is not the store that fails.
     """
     text = causes(error)
     if isinstance(error, FileNotFoundError) or not re.search(r"Generic \w+ error|Error perf", text):
         return None
-    for pattern, sentence in FAILURES.items():
-        if found := re.search(pattern, text):
-            return sentence.format(
+    for failure in FAILURES:
+        if found := re.search(failure.pattern, text):
+            sentence = failure.sentence.format(
                 store=store,
                 uri=uri,
                 bucket=urlsplit(uri).netloc,
                 answer=" ".join(found[0].split()),
                 cause=text.rpartition(": ")[2],
             )
-    return f"The settings ({store.prefix}…) for {uri} cannot be used: {told(error, given)}."
+            return failure.kind(sentence)
+    sentence = f"The settings ({store.prefix}…) for {uri} cannot be used: {told(error, given)}."
+    return StoreFailed(sentence)

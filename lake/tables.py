@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from lake.errors import PlaceInvalid, StoreFailed, TableBroken, TableBusy
+from lake.errors import PlaceInvalid, StoreUnreachable, TableBroken, TableBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,11 +194,14 @@ def _writing(place: Place, expected: int = -1) -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError) as error:
-        if failure := place.failure(error):
-            raise StoreFailed(
-                f"{failure} The last version may have been written or not: the same again makes "
-                "sure of it."
+        failure = place.failure(error)
+        if isinstance(failure, StoreUnreachable):
+            raise StoreUnreachable(
+                f"{failure} Whether the last version has been written is not known: do the same "
+                "again to be sure."
             ) from None
+        if failure is not None:
+            raise failure from None
         if isinstance(error, OSError) and place.folder is not None:
             raise
         now = open_table(place)
