@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from deltalake.exceptions import DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-from lake import stores
+from lake import store_failures, stores
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
 from lake.errors import PlaceInvalid, StoreFailed, reason
 
@@ -81,11 +81,13 @@ class Place:
         """Return what is wrong with the store, or ``None`` if an error is about the table."""
         if self.folder is not None:
             return None
-        return stores.failed(self._store, self.uri, error, self.options)
+        return store_failures.failed(self._store, self.uri, error, self.options)
 
     def reason(self, error: Exception) -> str:
         """Return what an error about the place says as part of a sentence, without secrets."""
-        return reason(error) if self.folder is not None else stores.told(error, self.options)
+        return (
+            reason(error) if self.folder is not None else store_failures.told(error, self.options)
+        )
 
 
 def at(uri: str, options: Mapping[str, str] | None = None) -> Place:

@@ -1,9 +1,9 @@
-"""Object stores that a table can lie in: what each needs, and what its errors mean.
+"""Object stores that a table can lie in, and what each needs.
 
 delta-rs has the clients, and reads credentials and endpoints from the environment by itself:
 https://docs.rs/object_store lists the variables (``AmazonS3ConfigKey``, ``GoogleConfigKey``,
-``AzureConfigKey``). What stands here is what it leaves to others: to be asked in good time whether
-there are any, how long to wait, and to say in one sentence what went wrong.
+``AzureConfigKey``). What stands here is what it leaves to others: to see in good time whether there
+are any, and how long to wait.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lake.errors import PlaceInvalid, StoreFailed, StoreUnreachable, causes, reason
+from lake.errors import PlaceInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -102,48 +102,6 @@ delta-rs' own waits add up to three minutes."""
 FIRST_WAITS = {"timeout": "6s", "max_retries": "1", "retry_timeout": "6s"}
 """The same for the first question to a store, which is small: is it there, and will it have us?"""
 
-
-class Failure(NamedTuple):
-    """What an error of delta-rs' means, known by its text: there are no classes for it."""
-
-    pattern: str
-    kind: type[StoreFailed]
-    sentence: str
-
-
-FAILURES = (
-    Failure(
-        r"NoSuchBucket|ContainerNotFound|(bucket|container) does not exist",
-        StoreFailed,
-        "There is no {store.container} {bucket} in {store.name}: make it, or name another place "
-        "than {uri}.",
-    ),
-    Failure(
-        r"status code: 40[13]",
-        StoreFailed,
-        "{store.name} refuses what it is asked about {uri}: see that the credentials "
-        "({store.prefix}…) are right, and that they may list, read and write there.",
-    ),
-    Failure(
-        r"URL scheme is not allowed",
-        StoreFailed,
-        "The endpoint for {uri} is http, where others can listen: name one with https, or set "
-        "{store.prefix}ALLOW_HTTP=true.",
-    ),
-    Failure(
-        r"HTTP error",
-        StoreUnreachable,
-        "{store.name} cannot be reached for {uri} ({cause}): see that it is up and that the "
-        "endpoint ({store.prefix}…) is right, and try again.",
-    ),
-    Failure(
-        r"(?<=status code: )\d{3}[^:<]*",
-        StoreUnreachable,
-        "{store.name} answers {answer} about {uri}: try again later.",
-    ),
-)
-"""The first that fits is what went wrong."""
-
 SECRET = re.compile(r"secret|token|sas|password|key(?!_id|_file)", re.IGNORECASE)
 NO_SECRET = re.compile(r"(_file|_path|_id|endpoint|skip_signature)$", re.IGNORECASE)
 
@@ -187,55 +145,3 @@ def _is_url(text: str) -> bool:
 def is_secret(name: str) -> bool:
     """Tell by an option's name whether its value must not be shown."""
     return bool(SECRET.search(name)) and not NO_SECRET.search(name)
-
-
-def _secrets(given: Mapping[str, str]) -> Iterator[str]:
-    """Yield every value that must not be shown, the longest first."""
-    prefixes = tuple(store.prefix for store in STORES.values())
-    settings = {k: v for k, v in os.environ.items() if k.startswith(prefixes)} | dict(given)
-    values = {value.strip(" \"'") for name, value in settings.items() if is_secret(name)}
-    yield from sorted(filter(None, values), key=len, reverse=True)
-
-
-def told(error: Exception, given: Mapping[str, str]) -> str:
-    """Return what a store's error says as part of a sentence, without secrets.
-
-    Args:
-        error: What delta-rs or PyArrow raised.
-        given: The options of the place, whose secrets are left out as the environment's are.
-    """
-    text = re.sub(r"\?\S*", "", reason(error))  # a query may be signed
-    for secret in _secrets(given):
-        text = text.replace(secret, "…")
-    return text
-
-
-def failed(
-    store: Store, uri: str, error: Exception, given: Mapping[str, str]
-) -> StoreFailed | None:
-    """Say what is wrong with a store, or with our way to it.
-
-    Args:
-        store: The kind of object store.
-        uri: Where the table is.
-        error: What delta-rs or PyArrow raised.
-        given: The options of the place.
-
-    Returns:
-        An error of one sentence, or ``None`` where it is not the store that fails.
-    """
-    text = causes(error)
-    if isinstance(error, FileNotFoundError) or not re.search(r"Generic \w+ error|Error perf", text):
-        return None
-    for failure in FAILURES:
-        if found := re.search(failure.pattern, text):
-            sentence = failure.sentence.format(
-                store=store,
-                uri=uri,
-                bucket=urlsplit(uri).netloc,
-                answer=" ".join(found[0].split()),
-                cause=text.rpartition(": ")[2],
-            )
-            return failure.kind(sentence)
-    sentence = f"The settings ({store.prefix}…) for {uri} cannot be used: {told(error, given)}."
-    return StoreFailed(sentence)

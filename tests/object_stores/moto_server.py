@@ -2,7 +2,7 @@
 
 moto keeps buckets and puts an object only where none is (`If-None-Match`). Added here: signatures
 are checked (moto takes any), Google's requests become S3's (their XML interfaces differ by a few
-headers), and the server dies on demand. There is one bucket, `lake`. Prints its port.
+headers), and the server comes to harm on demand. There is one bucket, `lake`. Prints its port.
 
     python moto_server.py ACCESS_KEY SECRET_KEY PUBLIC_KEY_FILE
 """
@@ -34,11 +34,17 @@ SIGNED = re.compile(
 )
 
 moto = DomainDispatcherApplication(create_backend_app)
-deadly: list[re.Pattern[str]] = []
+misfortunes: list[tuple[str, str]] = []
 
 
 def sign(key: bytes, message: str) -> bytes:
     return hmac.digest(key, message.encode(), "sha256")
+
+
+def _sorted(query: str) -> str:
+    """Return a query in its canonical form: sorted, and each name with a value."""
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return "&".join(f"{name}={value}" for name, _, value in sorted(pairs))
 
 
 def is_amazons(environ: dict[str, Any]) -> bool:
@@ -55,7 +61,7 @@ def is_amazons(environ: dict[str, Any]) -> bool:
     for name in ("content-length", "content-type"):
         if name in values:
             values[name] = environ[name.upper().replace("-", "_")]
-    canonical = [environ["REQUEST_METHOD"], path, "&".join(sorted(query.split("&")))]
+    canonical = [environ["REQUEST_METHOD"], path, _sorted(query)]
     canonical += [f"{name}:{value}" for name, value in values.items()]
     canonical += ["", headers, environ["HTTP_X_AMZ_CONTENT_SHA256"]]
     hashed = hashlib.sha256("\n".join(canonical).encode()).hexdigest()
@@ -88,12 +94,17 @@ def from_google(environ: dict[str, Any]) -> None:
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     request = f"{environ['REQUEST_METHOD']} {environ['RAW_URI']}"
-    if environ["PATH_INFO"] == "/-/die":
-        deadly.append(re.compile(parse_qs(environ["QUERY_STRING"])["at"][0]))
+    if environ["PATH_INFO"] == "/-/meet":
+        asked = parse_qs(environ["QUERY_STRING"])
+        misfortunes.append((asked["at"][0], asked["with"][0]))
         start_response("204 No Content", [])
         return []
-    if any(pattern.search(request) for pattern in deadly):
-        os._exit(1)
+    for pattern, fate in misfortunes:
+        if re.search(pattern, request):
+            if fate == "death":
+                os._exit(1)
+            start_response(f"{fate} SERVICE UNAVAILABLE", [])
+            return []
     google = environ.get("HTTP_AUTHORIZATION", "").startswith("Bearer ")
     if not (is_googles(environ) if google else is_amazons(environ)):
         start_response("403 Forbidden", [("Content-Type", "application/xml")])

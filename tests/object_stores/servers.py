@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -47,7 +46,7 @@ class ObjectStore:
         environment: The variables with which it is reached.
         secret: The variable that must be nowhere else.
         wrong: A value of that variable that is of the right kind, but another's.
-        other_urls: The variables that name another address, whose `{}` is its URL.
+        elsewhere: The variables that name another address, whose `{}` is its URL.
     """
 
     scheme: str
@@ -75,9 +74,13 @@ class ObjectStore:
             return [line.encode() for line in json.loads(value)["private_key"].split("\n")[1:-2]]
         return [value.encode()]
 
-    def die_at(self, request: str) -> None:
-        """Have the server's process end at the next request, `METHOD /path`, that matches."""
-        httpx.get(f"{self.url}/-/die?at={quote(request)}").raise_for_status()
+    def meet(self, request: str, fate: str) -> None:
+        """Have moto meet `death`, or answer with a status, at requests that match.
+
+        A request is `METHOD /path?query`.
+        """
+        asked = {"at": request, "with": fate}
+        httpx.get(f"{self.url}/-/meet", params=asked).raise_for_status()
 
 
 @contextmanager
