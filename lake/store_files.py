@@ -7,6 +7,7 @@ which add a traceback and drop the exception itself: what a person gets to read 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake.fs import DeltaStorageHandler
@@ -89,7 +90,8 @@ class StoreFiles(DeltaStorageHandler):
             watch: Where failures are told.
         """
         added = pa.table(table.get_add_actions())
-        sizes = dict(zip(*(added[c].to_pylist() for c in ("path", "size_bytes")), strict=True))
+        paths = map(unquote, added["path"].to_pylist())
+        sizes = dict(zip(paths, added["size_bytes"].to_pylist(), strict=True))
         super().__init__(table.table_uri, {**watch.place.options}, sizes)
         self._watch = watch
 
