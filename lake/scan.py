@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import QueryBuilder
+from deltalake.exceptions import DeltaError
 from pyarrow.dataset import ParquetReadOptions
 from pyarrow.fs import PyFileSystem
 
@@ -68,8 +69,12 @@ class EngineScan:
     def _read(self) -> pa.RecordBatchReader:
         nulls = pa.schema(self._added)
         engine = QueryBuilder(ENGINE_CONFIG).register("scan", self._table)
-        stream = engine.execute("select * from scan")
-        reader = pa.RecordBatchReader.from_stream(stream)
+        try:
+            reader = pa.RecordBatchReader.from_stream(engine.execute("select * from scan"))
+        except (DeltaError, OSError) as error:
+            if self._watch is None:
+                raise
+            raise self._watch.noted(error, "A deletion vector") from None
         if self._watch is not None:
             watched = self._watch.batches(reader)
             reader = pa.RecordBatchReader.from_batches(reader.schema, watched)

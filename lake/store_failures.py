@@ -50,15 +50,23 @@ FAILURES = (
         "endpoint ({store.prefix}…) is right, and try again.",
     ),
     Failure(
-        r"(?<=status code: )\d{3}[^:<]*",
+        r"(?<=status code: )5\d\d[^:<]*",
         StoreUnreachable,
         "{store.name} answers {answer} about {uri}: try again later.",
+    ),
+    Failure(
+        r"(?<=status code: )\d{3}[^:<]*",
+        StoreFailed,
+        "{store.name} answers {answer} about {uri}: see that its settings ({store.prefix}…) are "
+        "right.",
     ),
 )
 """The first that fits is what went wrong."""
 
 
-OF_A_STORE = re.compile(r"Generic (S3|GCS|MicrosoftAzure|Config) error|Error performing")
+OF_A_STORE = re.compile(
+    r"Generic (S3|GCS|MicrosoftAzure|Config) error|Error performing|Failed to parse config"
+)
 """What is in the text of every error of a store's client."""
 
 

@@ -35,27 +35,33 @@ class Watch:
         self.place = place
         self.failure: LakeError | None = None
 
-    def failed(self, error: Exception, path: str) -> OSError:
-        """Return the error to raise instead of delta-rs': one sentence and nothing else.
+    def noted(self, error: Exception, path: str) -> LakeError:
+        """Note a failure, and return it as an error of ours.
 
         Args:
             error: What delta-rs raised.
             path: What was being read.
         """
         failure = self.place.failure(error) or TableBroken(
-            f"{path} of the Delta table at {self.place} cannot be read ("
-            f"{self.place.reason(error)}): restore it from a backup, or read another version."
+            f"{path} of the Delta table at {self.place} cannot be read "
+            f"({self.place.reason(error)}): restore it from a backup, or read another version."
         )
         self.failure = self.failure or failure
-        # Arrow appends a traceback, and hands the whole to DuckDB as a C string: NUL ends that.
-        return OSError(f"{failure}\0")
+        return failure
+
+    def through_arrow(self, error: Exception, path: str) -> OSError:
+        """Note a failure, and return the error of which only the sentence gets through.
+
+        Arrow appends a traceback and hands the whole to DuckDB as a C string, which NUL ends.
+        """
+        return OSError(f"{self.noted(error, path)}\0")
 
     def batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         """Yield what a reader of delta-rs' engine yields, and say so if it fails."""
         try:
             yield from reader
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise self.failed(error, "A data file") from None
+            raise self.through_arrow(error, "A data file") from None
 
 
 class StoreFile:
@@ -72,7 +78,7 @@ class StoreFile:
         try:
             return bytes(self._file.read(*size))
         except OSError as error:
-            raise self._watch.failed(error, self._path) from None
+            raise self._watch.through_arrow(error, self._path) from None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- delta-rs' own
         """Leave everything else to delta-rs."""
@@ -100,5 +106,5 @@ class StoreFiles(DeltaStorageHandler):
         try:
             file = self._handler.open_input_file(path)
         except OSError as error:
-            raise self._watch.failed(error, path) from None
+            raise self._watch.through_arrow(error, path) from None
         return pa.PythonFile(StoreFile(file, path, self._watch), "r")

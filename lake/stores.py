@@ -47,10 +47,10 @@ STORES = {
         container="bucket",
         prefix="GOOGLE_",
         credentials=(
-            ("GOOGLE_APPLICATION_CREDENTIALS",),
             ("GOOGLE_SERVICE_ACCOUNT",),
             ("GOOGLE_SERVICE_ACCOUNT_PATH",),
             ("GOOGLE_SERVICE_ACCOUNT_KEY",),
+            ("GOOGLE_APPLICATION_CREDENTIALS",),
             ("GOOGLE_SKIP_SIGNATURE",),
             ("GCE_METADATA_HOST",),
         ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -33,6 +35,11 @@ from tests.object_stores import servers
 
 if TYPE_CHECKING:
     from tests.lake.conftest import Lake
+
+
+FOREIGN = Path(
+    os.environ.get("LEADMARTS_FOREIGN_TABLES", Path(__file__).parents[3] / "shared/delta_tables")
+)
 
 
 @dataclass(frozen=True)
@@ -276,12 +283,35 @@ def test_a_lost_data_file_is_a_sentence(there, partitions):
     assert is_a_sentence(raised.value, there.store)
 
 
+@pytest.mark.parametrize("request_", [r"GET .*parquet", r"GET .*deletion_vector"])
+def test_a_table_that_the_engine_reads_is_read_there_too(there_alone, request_):
+    foreign = FOREIGN / "table-with-dv-small"
+    if not foreign.is_dir():
+        pytest.skip(f"There are no Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES.")
+    uri = there_alone.store.uri("foreign")
+    place = places.at(uri)
+    files = DeltaStorageHandler(uri, {**place.options})
+    for file in foreign.rglob("*"):
+        if file.is_file():
+            output = files._handler.open_output_stream(str(file.relative_to(foreign)))
+            output.write(file.read_bytes())
+            output.close()
+    connection = duckdb.connect()
+    connection.register("t", pin("foreign", uri).scan)
+    assert sorted(connection.sql("select value from t").fetchall()) == [(n,) for n in range(1, 9)]
+
+    there_alone.store.meet(request_, "death")
+    with pytest.raises(duckdb.Error, match=rf"S3 cannot be reached for {uri} ") as raised:
+        connection.sql("select value from t").fetchall()
+    assert str(raised.value).isprintable()
+
+
 @pytest.mark.parametrize(
     ("uri", "environment", "sentence"),
     [
         ("s3://lake/x", {}, "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET"),
         ("s3://lake/x", {"AWS_ACCESS_KEY_ID": "a"}, "no credentials for S3"),
-        ("gs://lake/x", {}, "no credentials for Google Cloud Storage: set GOOGLE_APP"),
+        ("gs://lake/x", {}, "no credentials for Google Cloud Storage: set GOOGLE_SERVICE_ACCOUNT "),
         ("az://lake/x", {"AZURE_STORAGE_ACCOUNT_KEY": "a"}, "no credentials for Azure"),
         (
             "s3://lake/x",
