@@ -109,7 +109,7 @@ def test_load_load_again_update(there):
 def test_two_writers_at_once_lose_nothing(there):
     """Whoever comes second to a version is told so by the store itself."""
     there.lake.load("0.csv", "id\n0\n")
-    files = [there.lake.file(f"{n}.csv", f"id\n{n}a\n{n}b\n") for n in range(1, 5)]
+    files = [there.lake.file(f"{n}.csv", f"id\n{n}a\n{n}b\n") for n in range(1, 4)]
     start, errors = threading.Barrier(len(files)), []
 
     def load_one(path):
@@ -125,7 +125,7 @@ def test_two_writers_at_once_lose_nothing(there):
     for thread in threads:
         thread.join()
     lost = {path.stem for path, _ in errors}
-    expected = {"0"} | {f"{n}{x}" for n in range(1, 5) for x in "ab" if str(n) not in lost}
+    expected = {"0"} | {f"{n}{x}" for n in range(1, 4) for x in "ab" if str(n) not in lost}
     assert {row["id"] for row in there.rows()} == expected
     assert there.table().version() == len(files) - len(errors)
 
