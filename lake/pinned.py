@@ -16,7 +16,7 @@ from pyarrow.fs import FileSelector
 
 from lake import tables
 from lake.contracts import TABLES
-from lake.errors import ContractBroken, TableBroken, TableMissing, reason
+from lake.errors import ContractBroken, TableBroken, TableMissing
 from lake.places import URI_VARIABLES, at, table_uri
 from lake.scan import scan
 
@@ -75,7 +75,7 @@ def pin(
         newest = tables.newest(place)
         if newest is None:
             raise TableMissing(_no_table(name, uri))
-        table = _open(name, uri, newest, version)
+        table = _open(name, place, newest, version)
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
         _all_files_are_there(name, place, table)
@@ -154,7 +154,7 @@ def _accepts(contracted: pa.DataType, actual: pa.DataType) -> bool:
     )
 
 
-def _open(name: str, uri: str, table: DeltaTable, version: str) -> DeltaTable:
+def _open(name: str, place: Place, table: DeltaTable, version: str) -> DeltaTable:
     """Bring a table from its newest version to a version number."""
     if version == LATEST:
         return table
@@ -166,15 +166,17 @@ def _open(name: str, uri: str, table: DeltaTable, version: str) -> DeltaTable:
         )
     if int(version) > newest:
         raise TableMissing(
-            f"The Delta table {name} at {uri} has no version {version}: give a whole number from 0 "
-            f"to {newest}, or '{LATEST}'."
+            f"The Delta table {name} at {place} has no version {version}: give a whole number from "
+            f"0 to {newest}, or '{LATEST}'."
         )
     try:
         table.load_as_version(int(version))
     except DeltaError as error:
+        if failure := place.failure(error):
+            raise failure from None
         raise TableMissing(
-            f"Version {version} of the Delta table {name} at {uri} is no longer kept "
-            f"({reason(error)}): name a newer one, up to {newest}."
+            f"Version {version} of the Delta table {name} at {place} is no longer kept "
+            f"({place.reason(error)}): name a newer one, up to {newest}."
         ) from error
     return table
 

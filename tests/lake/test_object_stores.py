@@ -132,6 +132,7 @@ def test_two_writers_at_once_lose_nothing(there):
 
 @pytest.mark.parametrize("write", ["create", "append", "merge"])
 def test_what_was_compared_is_what_is_replaced(there, write):
+    there.monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")  # nobody can turn that off
     place = places.at(there.uri)
     opened = None
     if write != "create":
@@ -235,7 +236,11 @@ def test_a_store_in_trouble_is_a_sentence(there_alone):
     ("request_", "sentence"),
     [
         (r"GET .*\.parquet", "cannot be reached"),  # while comparing
-        (r"PUT .*\.parquet", "cannot be reached .* written is not known"),
+        pytest.param(
+            r"PUT .*\.parquet",
+            "cannot be reached .* written is not known",
+            marks=pytest.mark.soak,
+        ),
         (r"PUT .*0001\.json", "cannot be reached .* written is not known"),
     ],
 )
@@ -283,7 +288,10 @@ def test_a_lost_data_file_is_a_sentence(there, partitions):
     assert is_a_sentence(raised.value, there.store)
 
 
-@pytest.mark.parametrize("request_", [r"GET .*parquet", r"GET .*deletion_vector"])
+@pytest.mark.parametrize(
+    "request_",
+    [pytest.param(r"GET .*parquet", marks=pytest.mark.soak), r"GET .*deletion_vector"],
+)
 def test_a_table_that_the_engine_reads_is_read_there_too(there_alone, request_):
     foreign = FOREIGN / "table-with-dv-small"
     if not foreign.is_dir():
