@@ -30,7 +30,7 @@ from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 
 from lake.contracts import TABLES
-from lake.errors import LakeError, PlaceInvalid, TableMissing
+from lake.errors import LakeError, PlaceInvalid, StoreUnreachable, TableMissing
 from lake.pinned import LATEST, PinnedTable, pin
 from lake.places import at, time_zone
 from lake.stores import is_secret
@@ -113,7 +113,11 @@ class Plugin(BasePlugin):
             if self._pinned is None:
                 self._pinned = []
                 for name, table in self._tables.items():
-                    self._open_one(name, table, self._pinned)
+                    try:
+                        self._open_one(name, table, self._pinned)
+                    except StoreUnreachable as error:
+                        self._unreadable.append(str(error))
+                        break  # waiting as long again for the next table would tell nothing new
                 if not self._pinned:  # no lake at all is nobody's intention; one sentence is enough
                     self._unreadable += [*self._absent.values()][:1]
                 elif needed and not self._unreadable:
@@ -134,6 +138,8 @@ class Plugin(BasePlugin):
                 self._absent[name] = str(error)
             else:
                 self._unreadable.append(str(error))
+        except StoreUnreachable:
+            raise
         except LakeError as error:
             self._unreadable.append(str(error))
 

@@ -99,7 +99,7 @@ WAITS = {
 whole, so it must suffice for a data file. ``LEADMARTS_STORE_TIMEOUT`` and so on set another.
 delta-rs' own waits add up to three minutes."""
 
-FIRST_WAITS = {"timeout": "6s", "max_retries": "1", "retry_timeout": "6s"}
+FIRST_WAITS = {"timeout": "5s", "max_retries": "1", "retry_timeout": "5s"}
 """The same for the first question to a store, which is small: is it there, and will it have us?"""
 
 SECRET = re.compile(r"secret|token|sas|password|key(?!_id|_file)", re.IGNORECASE)
