@@ -38,7 +38,8 @@ def main() -> None:
     """Fill the lake, the Delta tables that everything else is made from, and look after it.
 
     The tables lie in data/lake/leads and data/lake/marketing_conversions. LEADMARTS_DATA moves
-    both, LEADMARTS_LEADS_URI and LEADMARTS_MARKETING_URI each one by itself.
+    both, LEADMARTS_LEADS_URI and LEADMARTS_MARKETING_URI each one by itself, also into an object
+    store: gs://, s3:// or az://, with credentials in the variables that these have for them.
 
     Exit codes: 0 done, 1 not done and one sentence why, 2 the command line cannot be understood.
     """
@@ -83,7 +84,7 @@ def demo_command(leads: int, days: int, end: datetime | None, seed: int, force: 
     """
     last = end.date() if end else places.today()
     for written in demo.write(leads, Period(last, days, seed), force=force):
-        click.echo(f"{written.name}: {written.rows:,} rows up to {last} in {written.folder}")
+        click.echo(f"{written.name}: {written.rows:,} rows up to {last} in {written.place}")
 
 
 @main.command("load")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from deltalake import DeltaTable
 
+    from lake.places import Place
+
 ENTRY = re.compile(r"_delta_log/(\d{20})\.json$")
 
 SIDE_BY_SIDE = 16
@@ -59,14 +61,14 @@ class Commit:
     files_removed: int
 
 
-def read(table: DeltaTable, version: int) -> Commit | None:
+def read(place: Place, table: DeltaTable, version: int) -> Commit | None:
     """Read one entry of a table's log; ``None`` where it is not kept any more.
 
     Raises:
         OSError, ValueError: It cannot be read.
     """
     try:
-        with tables.files(table).open_input_file(f"_delta_log/{version:020}.json") as entry:
+        with tables.files(place, table).open_input_file(f"_delta_log/{version:020}.json") as entry:
             lines = entry.read().splitlines()
     except FileNotFoundError:
         return None
@@ -86,26 +88,27 @@ def read(table: DeltaTable, version: int) -> Commit | None:
     )
 
 
-def kept(table: DeltaTable, newest: int | None = None) -> list[Commit]:
+def kept(place: Place, table: DeltaTable, newest: int | None = None) -> list[Commit]:
     """Read the entries that the log still has, up to the version that is open, oldest first.
 
     Args:
+        place: Where the table is.
         table: The table.
         newest: How many at most, the newest ones; all without it.
 
     Raises:
         OSError, ValueError: One cannot be read.
     """
-    paths = (file.path for file in tables.files(table).get_file_info(FileSelector("_delta_log")))
-    numbers = sorted(int(found[1]) for path in paths if (found := ENTRY.search(path)))
+    listed = tables.files(place, table).get_file_info(FileSelector("_delta_log"))
+    numbers = sorted(int(found[1]) for file in listed if (found := ENTRY.search(file.path)))
     versions = [number for number in numbers if number <= table.version()]
     if newest is not None:
         versions = versions[max(0, len(versions) - newest) :]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return [commit for commit in pool.map(lambda v: read(table, v), versions) if commit]
+        return [commit for commit in pool.map(lambda v: read(place, table, v), versions) if commit]
 
 
-def committed_at(table: DeltaTable) -> datetime:
+def committed_at(place: Place, table: DeltaTable) -> datetime:
     """Return when the version that is open was committed, in UTC.
 
     Where the log does not say, or no longer has the entry, that is the age of the youngest data
@@ -114,7 +117,7 @@ def committed_at(table: DeltaTable) -> datetime:
     Raises:
         OSError, ValueError: The log cannot be read.
     """
-    commit = read(table, table.version())
+    commit = read(place, table, table.version())
     if commit and commit.committed_at:
         return commit.committed_at
     written = pa.table(table.get_add_actions())["modification_time"].to_pylist()

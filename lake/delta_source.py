@@ -17,6 +17,7 @@ which versions those are. A table that nobody ever loaded is empty where the pro
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,10 @@ from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 
 from lake.contracts import TABLES
-from lake.errors import LakeError, TableMissing
+from lake.errors import LakeError, PlaceInvalid, StoreUnreachable, TableMissing
 from lake.pinned import PinnedTable, pin
-from lake.places import local_folder, time_zone
+from lake.places import at, time_zone
+from lake.stores import is_secret
 from lake.versions import EMPTY, LATEST
 
 if TYPE_CHECKING:
@@ -62,8 +64,9 @@ class Plugin(BasePlugin):
 
         Args:
             plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``
-                (see :mod:`lake.versions`) and whether it may be ``absent``: ``error`` (as
-                without it) or ``empty``.
+                (see :mod:`lake.versions`), ``options`` of its object store, which go before the
+                environment's, and whether it may be ``absent``: ``error`` (as without it) or
+                ``empty``.
         """
         self._tables: dict[str, dict[str, Any]] = plugin_config["tables"]
         self._pinned: list[PinnedTable] | None = None
@@ -112,7 +115,11 @@ class Plugin(BasePlugin):
             if self._pinned is None:
                 self._pinned = []
                 for name, table in self._tables.items():
-                    self._open_one(name, table, self._pinned)
+                    try:
+                        self._open_one(name, table, self._pinned)
+                    except StoreUnreachable as error:
+                        self._unreadable.append(str(error))
+                        break  # waiting as long again for the next table would tell nothing new
                 if not self._pinned:  # no lake at all is nobody's intention; one sentence is enough
                     self._unreadable += [*self._absent.values()][:1]
                 elif needed and not self._unreadable:
@@ -127,12 +134,35 @@ class Plugin(BasePlugin):
             self._absent[name] = f"'{EMPTY}' was asked for as its version."
             return
         try:
-            pinned.append(pin(name, uri, version))
+            options = _options(name, table)
+            pinned.append(pin(name, uri, version, options))
         except TableMissing as error:
             may_be = table.get("absent") == "empty" and version == LATEST and name in TABLES
-            if may_be and not local_folder(uri).exists():
+            folder = at(uri, options).folder
+            if may_be and not (folder and folder.exists()):
                 self._absent[name] = str(error)
             else:
                 self._unreadable.append(str(error))
+        except StoreUnreachable:
+            raise
         except LakeError as error:
             self._unreadable.append(str(error))
+
+
+def _options(name: str, table: dict[str, Any]) -> dict[str, str]:
+    """Return a table's options in the profile; an empty one counts as not set.
+
+    Raises:
+        PlaceInvalid: A secret is written out there. ``dbt debug`` prints the profile, less what
+            variables called ``DBT_ENV_SECRET_…`` hold.
+    """
+    options = {key: str(value) for key, value in (table.get("options") or {}).items() if value}
+    hidden = {value for key, value in os.environ.items() if key.startswith("DBT_ENV_SECRET_")}
+    for option, value in options.items():
+        if is_secret(option) and value not in hidden:
+            raise PlaceInvalid(
+                f"The option {option} of {name} in profiles.yml is a secret that `dbt debug` would "
+                "print: take it from env_var('DBT_ENV_SECRET_…'), or leave it out and set "
+                f"{option.upper()}."
+            )
+    return options

@@ -2,6 +2,8 @@
 
 LakeError
 ├── PlaceInvalid      a setting names no place or time zone that the lake can use
+├── StoreFailed       an object store refuses us, lacks the bucket or does not work
+│   └── StoreUnreachable  nobody knows what has become of the last request
 ├── TableMissing      there is no Delta table at the place
 ├── TableExists       there is one where none may be
 ├── TableBroken       there is one, but it cannot be read whole
@@ -20,6 +22,14 @@ class LakeError(Exception):
 
 class PlaceInvalid(LakeError):
     """A setting names a place or a time zone that the lake cannot use."""
+
+
+class StoreFailed(LakeError):
+    """An object store does not do what it is asked; what is in it cannot be known."""
+
+
+class StoreUnreachable(StoreFailed):
+    """An object store does not answer, or says that it cannot now."""
 
 
 class TableMissing(LakeError):
@@ -50,10 +60,15 @@ class InputRejected(LakeError):
     """A file handed to the lake that is not what it claims to be."""
 
 
-def reason(error: Exception) -> str:
-    """Return what an error says as part of a sentence: one line without colours.
+def causes(error: Exception) -> str:
+    """Return what an error says and why, each cause after a colon, without colours.
 
     delta-rs tells each cause on a line of its own after an arrow, which is coloured.
     """
-    causes = re.sub(r"\s*(\x1b\[[\d;]*m)*↳(\x1b\[[\d;]*m)*\s*", ": ", str(error).strip())
-    return causes.splitlines()[0].rstrip(".") if causes else type(error).__name__
+    return re.sub(r"\s*(\x1b\[[\d;]*m)*↳(\x1b\[[\d;]*m)*\s*", ": ", str(error).strip())
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says as part of a sentence: one line without colours."""
+    said = causes(error)
+    return said.splitlines()[0].rstrip(".") if said else type(error).__name__

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from pyarrow.fs import FileSelector
 
+from lake import tables
 from lake.commits import committed_at
 from lake.contracts import TABLES
-from lake.errors import ContractBroken, TableBroken, TableMissing, reason
-from lake.places import URI_VARIABLES, local_folder, table_uri
+from lake.errors import ContractBroken, TableBroken, TableMissing
+from lake.places import URI_VARIABLES, at, table_uri
 from lake.scan import scan
 from lake.versions import LATEST, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from deltalake import DeltaTable
+
     from lake.contracts import TableContract
+    from lake.places import Place
 
 
 @dataclass(frozen=True)
@@ -45,40 +50,47 @@ class PinnedTable:
     scan: Any
 
 
-def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
+def pin(
+    name: str, uri: str, version: str = LATEST, options: Mapping[str, str] | None = None
+) -> PinnedTable:
     """Open a Delta table at one version and hold it to its contract, if it has one.
 
     Args:
         name: The table's name; :data:`lake.contracts.TABLES` has the contracts.
-        uri: A path.
+        uri: A path, or a URI in an object store.
         version: A version number, ``latest``, or a moment: see :func:`lake.versions.resolve`.
+        options: Options of the object store that go before the environment's.
 
     Raises:
-        PlaceInvalid: The place is not on this machine.
+        PlaceInvalid: There can be no table at that place, or its credentials are missing.
+        StoreFailed: The object store cannot be reached, refuses, or lacks the bucket.
         TableMissing: There is no table there, or not that version of it.
         TableBroken: Its log or a data file is damaged or gone.
         ContractBroken: A column is missing or has a type it cannot have.
     """
-    folder = str(local_folder(uri))
+    place = at(uri, options)
     try:
-        if not DeltaTable.is_deltatable(folder):
+        newest = tables.newest(place)
+        if newest is None:
             raise TableMissing(_no_table(name, uri))
-        table = _open(name, folder, version)
+        table = _open(name, place, newest, version)
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
-        _all_files_are_there(name, table)
+        _all_files_are_there(name, place, table)
         return PinnedTable(
             name=name,
             uri=uri,
             table_id=str(table.metadata().id),
             version=table.version(),
-            committed_at=committed_at(table),
-            scan=scan(table, added),
+            committed_at=committed_at(place, table),
+            scan=scan(place, table, added),
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        if failure := place.failure(error):
+            raise failure from None
         raise TableBroken(
-            f"The Delta table {name} at {uri} cannot be read ({reason(error)}): restore it from a "
-            "backup or load it anew."
+            f"The Delta table {name} at {place} cannot be read ({place.reason(error)}): restore it "
+            "from a backup or load it anew."
         ) from error
 
 
@@ -140,34 +152,47 @@ def _accepts(contracted: pa.DataType, actual: pa.DataType) -> bool:
     )
 
 
-def _open(name: str, uri: str, asked: str) -> DeltaTable:
-    """Open a table at the version that is asked for."""
-    table = DeltaTable(uri)
+def _open(name: str, place: Place, table: DeltaTable, asked: str) -> DeltaTable:
+    """Bring a table from its newest version to the one that is asked for."""
     newest = table.version()
-    version = resolve(table, name, uri, asked)
+    version = resolve(place, table, name, asked)
     if version == newest:
         return table
     try:
         table.load_as_version(version)
     except DeltaError as error:
+        if failure := place.failure(error):
+            raise failure from None
         raise TableMissing(
-            f"Version {version} of the Delta table {name} at {uri} is no longer kept "
-            f"({reason(error)}): name a newer one, up to {newest}."
+            f"Version {version} of the Delta table {name} at {place} is no longer kept "
+            f"({place.reason(error)}): name a newer one, up to {newest}."
         ) from error
     return table
 
 
-def _all_files_are_there(name: str, table: DeltaTable) -> None:
-    """See that every data file of a local table exists: a lost one would fail only mid-build."""
+def _all_files_are_there(name: str, place: Place, table: DeltaTable) -> None:
+    """See that every data file exists: a lost one would fail only mid-build.
+
+    In an object store that is one request for each thousand files, or for each partition: those
+    of a partitioned table are left to fail mid-build.
+    """
+    if place.folder is None and table.metadata().partition_columns:
+        return
+    there = _is_file if place.folder is not None else _listed(place, table)
     # They come percent-encoded, but a partition's folder may have a percent sign of its own.
-    lost = [
-        uri
-        for uri in table.file_uris()
-        if not Path(unquote(uri)).is_file() and not Path(uri).is_file()
-    ]
+    lost = [uri for uri in table.file_uris() if not there(unquote(uri)) and not there(uri)]
     if lost:
         raise TableBroken(
             f"Version {table.version()} of the Delta table {name} lacks {len(lost)} of its data "
             f"files ({Path(lost[0]).name} is the first), vacuumed or lost: read a newer version or "
             "restore the files."
         )
+
+
+def _is_file(uri: str) -> bool:
+    return Path(uri).is_file()
+
+
+def _listed(place: Place, table: DeltaTable) -> Callable[[str], bool]:
+    listed = tables.files(place, table).get_file_info(FileSelector(""))
+    return {f"{place}/{info.path}" for info in listed}.__contains__

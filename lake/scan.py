@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import QueryBuilder
+from deltalake.exceptions import DeltaError
 from pyarrow.dataset import ParquetReadOptions
+from pyarrow.fs import PyFileSystem
 
 from lake.errors import TableBroken
+from lake.store_files import StoreFiles, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deltalake import DeltaTable
+
+    from lake.places import Place
 
 DATASET_FEATURES = frozenset({"timestampNtz"})
 """Features that a PyArrow dataset reads right."""
@@ -45,23 +50,34 @@ class EngineScan:
     DuckDB reads it. The engine prunes nothing for DuckDB: every read is a whole scan.
     """
 
-    def __init__(self, table: DeltaTable, added: Sequence[pa.Field]) -> None:
+    def __init__(
+        self, table: DeltaTable, added: Sequence[pa.Field], watch: Watch | None = None
+    ) -> None:
         """Prepare the scan; nothing is read yet.
 
         Args:
             table: The table at its pinned version.
             added: Columns the table does not have, to be read as nulls.
+            watch: Where failures are told, if it is in an object store.
         """
         self._table = table
         self._added = added
+        self._watch = watch
         with self._read() as reader:
             self.schema = reader.schema
 
     def _read(self) -> pa.RecordBatchReader:
         nulls = pa.schema(self._added)
         engine = QueryBuilder(ENGINE_CONFIG).register("scan", self._table)
-        stream = engine.execute("select * from scan")
-        reader = pa.RecordBatchReader.from_stream(stream)
+        try:
+            reader = pa.RecordBatchReader.from_stream(engine.execute("select * from scan"))
+        except (DeltaError, OSError) as error:
+            if self._watch is None:
+                raise
+            raise self._watch.noted(error, "A deletion vector") from None
+        if self._watch is not None:
+            watched = self._watch.batches(reader)
+            reader = pa.RecordBatchReader.from_batches(reader.schema, watched)
         if not self._added:
             return reader
         schema = pa.schema([*reader.schema, *nulls])
@@ -91,12 +107,16 @@ def features(table: DeltaTable) -> frozenset[str]:
     return used | {"columnMapping"} if mapped else used
 
 
-def scan(table: DeltaTable, added: Sequence[pa.Field] = ()) -> Any:  # noqa: ANN401 -- PyArrow has no types
+def scan(
+    place: Place, table: DeltaTable, added: Sequence[pa.Field] = (), watch: Watch | None = None
+) -> Any:  # noqa: ANN401 -- PyArrow has no types
     """Return an object that DuckDB can register and read many times, from many threads.
 
     Args:
+        place: Where the table is.
         table: The table at its pinned version.
         added: Columns the table does not have, to be read as nulls.
+        watch: Where failures while it is read are told, for whoever asks.
 
     Raises:
         TableBroken: The table uses a feature that no reader here understands.
@@ -104,11 +124,14 @@ def scan(table: DeltaTable, added: Sequence[pa.Field] = ()) -> Any:  # noqa: ANN
     used = features(table)
     if unknown := used - ENGINE_FEATURES:
         raise TableBroken(
-            f"The Delta table at {table.table_uri} uses {', '.join(sorted(unknown))}, which no "
+            f"The Delta table at {place} uses {', '.join(sorted(unknown))}, which no "
             "reader here understands: have its writer turn that feature off."
         )
+    if place.folder is None and watch is None:
+        watch = Watch(place)
     if used - DATASET_FEATURES:
-        return EngineScan(table, added)
+        return EngineScan(table, added, watch)
+    files = None if watch is None else PyFileSystem(StoreFiles(table, watch))
     options = ParquetReadOptions(coerce_int96_timestamp_unit="us")  # as in ENGINE_CONFIG
-    dataset = table.to_pyarrow_dataset(parquet_read_options=options)
+    dataset = table.to_pyarrow_dataset(filesystem=files, parquet_read_options=options)
     return dataset.replace_schema(pa.schema([*dataset.schema, *added])) if added else dataset

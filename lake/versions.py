@@ -19,19 +19,21 @@ from lake.places import time_zone
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+    from lake.places import Place
+
 LATEST = "latest"
 
 EMPTY = "empty"
 """Not a version but none: the table is read as if nobody had loaded it yet."""
 
 
-def resolve(table: DeltaTable, name: str, uri: str, asked: str) -> int:
+def resolve(place: Place, table: DeltaTable, name: str, asked: str) -> int:
     """Return the number of the version that is asked for.
 
     Args:
+        place: Where the table is.
         table: The table, open at its newest version.
-        name: What it is called, and
-        uri: where it is said to lie, for the error's sentence.
+        name: What it is called, for the error's sentence.
         asked: A whole number, ``latest``, or a date or a moment as ISO 8601 writes them. A date
             is its first moment; without a zone that is in ``LEADMARTS_TIMEZONE``, and of an hour
             that the clocks repeat, the first.
@@ -45,16 +47,16 @@ def resolve(table: DeltaTable, name: str, uri: str, asked: str) -> int:
     if asked == LATEST:
         return newest
     if not (asked.isascii() and asked.isdecimal()):
-        return _at(table, name, uri, asked)
+        return _at(place, table, name, asked)
     if int(asked) > newest:
         raise TableMissing(
-            f"The Delta table {name} at {uri} has no version {asked}: give a whole number from 0 "
-            f"to {newest}, or '{LATEST}'."
+            f"The Delta table {name} at {place} has no version {asked}: give a whole number from "
+            f"0 to {newest}, or '{LATEST}'."
         )
     return int(asked)
 
 
-def _at(table: DeltaTable, name: str, uri: str, asked: str) -> int:
+def _at(place: Place, table: DeltaTable, name: str, asked: str) -> int:
     """Return the version that was the newest one at a moment."""
     moment = _moment(asked)
     if moment is None:
@@ -63,7 +65,7 @@ def _at(table: DeltaTable, name: str, uri: str, asked: str) -> int:
             f"2026-01-31T12:00:00Z, a whole number from 0 to {table.version()}, or '{LATEST}'."
         )
     version, before, after = None, None, None
-    for commit in commits.kept(table):
+    for commit in commits.kept(place, table):
         if commit.committed_at and commit.committed_at > moment:
             after = commit.committed_at
             break
@@ -71,8 +73,8 @@ def _at(table: DeltaTable, name: str, uri: str, asked: str) -> int:
     if version is None or before is None:
         since = f", which was at {after:%Y-%m-%d %H:%M:%S.%f} UTC" if after else ""
         raise TableMissing(
-            f"'{asked}' is before the first commit of the Delta table {name} at {uri} that its log "
-            f"still has{since}: name a later moment."
+            f"'{asked}' is before the first commit of the Delta table {name} at {place} that its "
+            f"log still has{since}: name a later moment."
         )
     if after is None and moment > max(before, datetime.now(UTC)):
         raise TableMissing(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
     from lake.contracts import TableContract
+    from lake.places import Place
 
 WAITS = (0.1, 0.3, 1.0, 2.0, 4.0)
 """Seconds to wait after each commit that another writer's commit came before."""
@@ -42,7 +43,7 @@ class Loaded:
     upserted: Upserted
     summed: int
     rejected: int
-    rejects: Path
+    rejects: Place
     added: tuple[str, ...]
 
 
@@ -62,15 +63,16 @@ def load(contract: TableContract, path: Path) -> Loaded:
         TableBroken: The table cannot be read or written.
         TableBusy: Other writers committed before every attempt.
         PlaceInvalid: The table's place or the time zone is none.
+        StoreFailed: The table's object store cannot be reached, or refuses.
     """
-    folder = places.local_folder(places.table_uri(contract))
+    place = places.table_place(contract)
     file = open_file(path)
     zone = places.time_zone()
     loaded = None
     while loaded is None:
-        schema = _schema(contract, tables.open_table(folder))
+        schema = _schema(contract, tables.open_table(place))
         with staging(file, contract, schema, zone) as staged:
-            loaded = _write(contract, folder, path, staged, schema)
+            loaded = _write(contract, place, path, staged, schema)
     return loaded
 
 
@@ -84,7 +86,7 @@ def _schema(contract: TableContract, table: DeltaTable | None) -> pa.Schema:
 
 
 def _write(
-    contract: TableContract, folder: Path, path: Path, staged: Staging, schema: pa.Schema
+    contract: TableContract, place: Place, path: Path, staged: Staging, schema: pa.Schema
 ) -> Loaded | None:
     """Write staged rows, as often as others come before.
 
@@ -92,15 +94,15 @@ def _write(
         What was done, or ``None`` if the table's columns are no longer those the rows were
         staged for.
     """
-    beside = places.rejects_folder(folder)
+    beside = places.rejects_place(place)
     for attempt, wait in enumerate(WAITS, start=1):
-        table = tables.open_table(folder)
+        table = tables.open_table(place)
         if _schema(contract, table) != schema:
             return None
         try:
             rejected = rejects.keep(staged, path, beside)
-            upserted = upsert(staged, contract, folder, table)
-            now = _schema(contract, tables.open_table(folder))
+            upserted = upsert(staged, contract, place, table)
+            now = _schema(contract, tables.open_table(place))
             added = tuple(c for c in now.names if c not in {*schema.names, *contract.schema.names})
             return Loaded(upserted, staged.summed, rejected, beside, added)
         except TableBusy:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lake.load.staging import Staging
+    from lake.places import Place
 
 SCHEMA = pa.schema(
     [
@@ -31,19 +32,20 @@ SCHEMA = pa.schema(
 when it was rejected first. Digest and line name it, so loading a file again adds nothing."""
 
 
-def keep(staging: Staging, path: Path, folder: Path) -> int:
+def keep(staging: Staging, path: Path, place: Place) -> int:
     """Keep a file's rejected rows, unless they are kept already.
 
     Args:
         staging: Where the rejected rows are.
         path: The file they come from.
-        folder: Where the rejects are, or are to be made.
+        place: Where the rejects are, or are to be made.
 
     Returns:
         How many rows of the file are rejected.
 
     Raises:
         TableBusy: Another writer's commit came in between; nothing has been written.
+        StoreFailed: The object store has failed.
         TableBroken: The rejects cannot be read or written.
     """
     rejected = staging.count("rejected")
@@ -55,15 +57,15 @@ def keep(staging: Staging, path: Path, folder: Path) -> int:
         "select $digest, $file, line, reason, row, $now from rejected order by line",
         params={"digest": digest, "file": path.name, "now": datetime.now(UTC)},
     ).to_arrow_table(ROWS)
-    if (table := tables.open_table(folder)) is not None:
-        with staging.beside("kept", table):
+    if (table := tables.open_table(place)) is not None:
+        with staging.beside("kept", place, table):
             query = "select line from kept where digest = $digest"
             kept = staging.database.sql(query, params={"digest": digest}).to_arrow_table(ROWS)
         rows = rows.filter(pc.invert(pc.is_in(rows["line"], kept["line"])))
     if len(rows):
         reader = rows.rename_columns(SCHEMA.names).cast(SCHEMA).to_reader()
         if table is None:
-            tables.create(folder, reader)
+            tables.create(place, reader)
         else:
-            tables.append(table, reader)
+            tables.append(place, table, reader)
     return rejected

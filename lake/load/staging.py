@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from lake import tables
 from lake.errors import InputRejected, TableBroken, reason
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
@@ -21,6 +20,7 @@ from lake.load.parse import parse
 from lake.load.repeats import last_wins, sum_repeats
 from lake.progress import Progress
 from lake.scan import scan
+from lake.store_files import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from lake.contracts import TableContract
     from lake.load.chunks import Chunk, InputFile
+    from lake.places import Place
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""
@@ -100,26 +101,30 @@ class Staging:
         return len(self.database.table(table))
 
     @contextmanager
-    def beside(self, name: str, table: DeltaTable) -> Iterator[None]:
+    def beside(self, name: str, place: Place, table: DeltaTable) -> Iterator[None]:
         """Have a Delta table in the database, to compare with.
 
         Args:
             name: What it is called there.
+            place: Where the table is.
             table: The table.
 
         Raises:
+            StoreFailed: The object store has failed.
             TableBroken: It cannot be read.
         """
+        watch = None if place.folder is not None else Watch(place)
         try:
-            self.database.register(name, scan(table))
+            self.database.register(name, scan(place, table, watch=watch))
             yield
         except NO_ROOM:
             raise  # in the temporary database, whatever the table is like
         except (duckdb.Error, DeltaError, pa.ArrowException) as error:
+            if watch is not None and watch.failure is not None:
+                raise watch.failure from None
             raise TableBroken(
-                f"The Delta table in {tables.folder_of(table)} cannot be read "
-                f"({reason(error)}): restore it from a backup, or remove it and load it "
-                "anew."
+                f"The Delta table in {place} cannot be read ({place.reason(error)}): restore it "
+                "from a backup, or remove it and load it anew."
             ) from error
         finally:
             self.database.unregister(name)

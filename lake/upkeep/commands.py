@@ -79,7 +79,7 @@ def history_command(table: str, limit: int) -> None:
     """
     found = need(table)
     with reading(found):
-        log = commits.kept(found.table, limit)
+        log = commits.kept(found.place, found.table, limit)
     shown = Table(
         *("version", "committed at", "operation", "inserted", "updated", "deleted"),
         *("files added", "files removed"),

@@ -38,11 +38,12 @@ def compact(found: Found) -> Compacted:
 
     Raises:
         TableBusy: Another writer replaced some of the files meanwhile; nothing has been written.
+        StoreFailed: The object store has failed.
         TableBroken: The table cannot be read or written, or not without harm.
     """
     with reading(found):
         refuse_foreign(found, "compacted")
         before = len(found.table.file_uris())
-    removed, added = tables.compact(found.table)
+    removed, added = tables.compact(found.place, found.table)
     version = found.table.version() if removed else None
     return Compacted(before, before - removed + added, version)

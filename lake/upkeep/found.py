@@ -11,14 +11,15 @@ from deltalake.exceptions import DeltaError
 
 from lake import places, tables
 from lake.contracts import NAMES
-from lake.errors import TableBroken, TableMissing, reason
+from lake.errors import TableBroken, TableMissing
 from lake.scan import DATASET_FEATURES, features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from deltalake import DeltaTable
+
+    from lake.places import Place
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Found:
     """
 
     name: str
-    place: str
+    place: Place
     table: DeltaTable
 
 
-def place(name: str) -> str:
+def place(name: str) -> Place:
     """Return where a table is, or would be.
 
     Args:
@@ -45,7 +46,7 @@ def place(name: str) -> str:
     Raises:
         PlaceInvalid: The place is none.
     """
-    return str(_folder(name))
+    return places.table_place(NAMES[name])
 
 
 def find(name: str) -> Found | None:
@@ -53,9 +54,10 @@ def find(name: str) -> Found | None:
 
     Raises:
         PlaceInvalid: The place is none.
+        StoreFailed: The object store cannot tell.
         TableBroken: Its log cannot be read.
     """
-    return _open(name, _folder(name))
+    return _open(name, place(name))
 
 
 def find_rejects(name: str) -> Found | None:
@@ -63,9 +65,10 @@ def find_rejects(name: str) -> Found | None:
 
     Raises:
         PlaceInvalid: The place is none.
+        StoreFailed: The object store cannot tell.
         TableBroken: Its log cannot be read.
     """
-    return _open(f"{name}_rejects", places.rejects_folder(_folder(name)))
+    return _open(f"{name}_rejects", places.rejects_place(place(name)))
 
 
 def need(name: str) -> Found:
@@ -74,6 +77,7 @@ def need(name: str) -> Found:
     Raises:
         TableMissing: There is none.
         PlaceInvalid: The place is none.
+        StoreFailed: The object store cannot tell.
         TableBroken: Its log cannot be read.
     """
     if (found := find(name)) is None:
@@ -90,6 +94,7 @@ def to_tend(names: Sequence[str]) -> list[Found]:
     Raises:
         TableMissing: One that is asked for is not there, or there is none at all.
         PlaceInvalid: A place is none.
+        StoreFailed: An object store cannot tell.
         TableBroken: A log cannot be read.
     """
     there = [need(name) for name in names] or [f for f in map(find, NAMES) if f]
@@ -126,21 +131,21 @@ def reading(found: Found, deed: str = "read") -> Iterator[None]:
         deed: What is being done with it.
 
     Raises:
+        StoreFailed: The object store has failed.
         TableBroken: That cannot be done.
     """
     try:
         yield
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        if failure := found.place.failure(error):
+            raise failure from None
         raise TableBroken(
-            f"The Delta table {found.name} at {found.place} cannot be {deed} ({reason(error)}): "
-            "see to that and try again, or restore the table from a backup."
+            f"The Delta table {found.name} at {found.place} cannot be {deed} "
+            f"({found.place.reason(error)}): see to that and try again, or restore the table from "
+            "a backup."
         ) from error
 
 
-def _folder(name: str) -> Path:
-    return places.local_folder(places.table_uri(NAMES[name]))
-
-
-def _open(name: str, folder: Path) -> Found | None:
-    table = tables.open_table(folder)
-    return None if table is None else Found(name, str(folder), table)
+def _open(name: str, place: Place) -> Found | None:
+    table = tables.open_table(place)
+    return None if table is None else Found(name, place, table)

@@ -57,6 +57,7 @@ def status(found: Found) -> Status:
         found: The table, by the name it has on the command line.
 
     Raises:
+        StoreFailed: The object store has failed.
         TableBroken: Either cannot be read.
     """
     rejects = find_rejects(found.name)
@@ -68,16 +69,16 @@ def status(found: Found) -> Status:
         metadata = found.table.metadata()
         sizes = pa.table(found.table.get_add_actions())["size_bytes"].to_pylist()
         return Status(
-            place=found.place,
+            place=str(found.place),
             table_id=str(metadata.id),
             version=found.table.version(),
-            committed_at=committed_at(found.table),
+            committed_at=committed_at(found.place, found.table),
             rows=count(found.table),
             files=len(sizes),
             size=sum(sizes),
             change_data_feed=metadata.configuration.get(CHANGE_DATA_FEED) == "true",
             rejects=rejected,
-            rejects_place=rejects.place if rejects else None,
+            rejects_place=str(rejects.place) if rejects else None,
         )
 
 

@@ -42,16 +42,17 @@ def vacuum(found: Found, hours: int, *, dry_run: bool) -> Vacuumed:
         dry_run: Whether nothing is to be removed.
 
     Raises:
+        StoreFailed: The object store has failed.
         TableBroken: The table cannot be read or written, or not without harm.
     """
     with reading(found, "vacuumed"):
         refuse_foreign(found, "vacuumed")
-        sizes = _sizes(found.table)
+        sizes = _sizes(found)
         named = _vacuum(found.table, hours, dry_run=True)
         there = sizes.keys() & named  # it also names what an earlier vacuum has removed
         if there and not dry_run:
             _vacuum(found.table, hours, dry_run=False)
-            there = sizes.keys() - _sizes(found.table).keys()
+            there = sizes.keys() - _sizes(found).keys()
     return Vacuumed(len(there), sum(sizes[path] for path in there))
 
 
@@ -60,7 +61,8 @@ def _vacuum(table: DeltaTable, hours: int, *, dry_run: bool) -> set[str]:
     return set(table.vacuum(hours, dry_run, enforce_retention_duration=False, full=True))
 
 
-def _sizes(table: DeltaTable) -> dict[str, int]:
+def _sizes(found: Found) -> dict[str, int]:
     """Return the bytes of each of a table's files, by its path."""
-    files = tables.files(table).get_file_info(FileSelector("", recursive=True))
-    return {file.path: file.size for file in files if file.type == FileType.File}
+    files = tables.files(found.place, found.table)
+    listed = files.get_file_info(FileSelector("", recursive=True))
+    return {file.path: file.size for file in listed if file.type == FileType.File}

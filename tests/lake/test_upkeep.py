@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-from lake import tables
+from lake import places, tables
 from lake.__main__ import main
 from lake.errors import TableBroken, TableBusy
 from lake.pinned import pin
@@ -218,10 +218,10 @@ def test_a_load_that_meets_a_compaction_starts_again(worn, monkeypatch):
     """The merge was prepared on files that are no longer the table's."""
     merge, met = tables.merge, []
 
-    def meet(table, rows, key):
+    def meet(place, table, rows, key):
         if not met:
             met.append(said("compact", "leads"))
-        merge(table, rows, key)
+        merge(place, table, rows, key)
 
     monkeypatch.setattr(tables, "merge", meet)
     assert worn.counts("e.csv", "id,date_relance\nb,2025-05-05\n") == (0, 1, 0, 0)
@@ -332,7 +332,7 @@ def test_a_table_with_deletion_vectors_is_left_to_its_writer(tmp_path):
     folder = tmp_path / "t"
     shutil.copytree(FOREIGN / "table-with-dv-small", folder)
     before = files(folder)
-    found = Found("leads", str(folder), DeltaTable(folder))
+    found = Found("leads", places.at(str(folder)), DeltaTable(folder))
     for deed in (compact, lambda it: vacuum(it, 168, dry_run=False)):
         with pytest.raises(
             TableBroken, match=r"uses deletionVectors, and cannot be .* without harm"

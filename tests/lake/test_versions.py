@@ -13,6 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lake import places
 from lake.commits import kept
 from lake.errors import TableMissing
 from lake.pinned import pin
@@ -51,7 +52,7 @@ def stamp(folder, version, moment, field="timestamp"):
 
 
 def meant(folder, asked):
-    return resolve(DeltaTable(folder), "leads", str(folder), asked)
+    return resolve(places.at(str(folder)), DeltaTable(folder), "leads", asked)
 
 
 def scan(times, moment):
@@ -190,7 +191,7 @@ def test_a_commit_that_says_nothing_of_itself(lake):
     action = json.loads(lines[0])
     action["add"]["modificationTime"] = round(written.timestamp() * 1000)
     entry(folder, 1).write_text(json.dumps(action))
-    told = [(c.version, c.committed_at) for c in kept(DeltaTable(folder))]
+    told = [(c.version, c.committed_at) for c in kept(places.at(str(folder)), DeltaTable(folder))]
     noon = START + timedelta(hours=12)
     assert told == [
         (0, noon),
