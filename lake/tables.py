@@ -5,7 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError
 
 from lake import places
@@ -26,6 +32,22 @@ SNAPPY = WriterProperties(compression="SNAPPY")
 AT_ONCE = CommitProperties(max_commit_retries=0)
 """Commits as the very next version or not at all: what was compared is what is replaced, and a
 table that someone else has just made is not appended to unseen."""
+
+
+def at_once_with(application: str, version: int) -> CommitProperties:
+    """Return what commits at once, and how far an application has come with it.
+
+    The number is a Delta application transaction: it is in the table's state from that commit on,
+    whatever is compacted or cleaned up, and ``DeltaTable.transaction_version`` reads it. See
+    https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers.
+
+    Args:
+        application: Whose number it is.
+        version: The number.
+    """
+    return CommitProperties(
+        max_commit_retries=0, app_transactions=[Transaction(application, version)]
+    )
 
 
 def open_table(folder: Path) -> DeltaTable | None:
@@ -57,12 +79,13 @@ def folder_of(table: DeltaTable) -> Path:
     return places.local_folder(table.table_uri)
 
 
-def create(folder: Path, rows: pa.RecordBatchReader) -> None:
+def create(folder: Path, rows: pa.RecordBatchReader, commit: CommitProperties = AT_ONCE) -> None:
     """Make a table of some rows, as its version 0.
 
     Args:
         folder: Where no table is yet.
         rows: Read once, batch by batch.
+        commit: What is committed with them.
 
     Raises:
         TableBusy: Someone else has made one meanwhile.
@@ -76,16 +99,19 @@ def create(folder: Path, rows: pa.RecordBatchReader) -> None:
             mode="error",
             configuration=PROPERTIES,
             writer_properties=SNAPPY,
-            commit_properties=AT_ONCE,
+            commit_properties=commit,
         )
 
 
-def append(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
+def append(
+    table: DeltaTable, rows: pa.RecordBatchReader, commit: CommitProperties = AT_ONCE
+) -> None:
     """Add rows in the version after the one that is open.
 
     Args:
         table: The table; columns it does not have are added, those the rows lack become null.
         rows: Read once, batch by batch.
+        commit: What is committed with them.
 
     Raises:
         TableBusy: Another writer's commit has become that version.
@@ -98,17 +124,23 @@ def append(table: DeltaTable, rows: pa.RecordBatchReader) -> None:
             mode="append",
             schema_mode="merge",
             writer_properties=SNAPPY,
-            commit_properties=AT_ONCE,
+            commit_properties=commit,
         )
 
 
-def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> None:
+def merge(
+    table: DeltaTable,
+    rows: pa.RecordBatchReader,
+    key: Sequence[str],
+    commit: CommitProperties = AT_ONCE,
+) -> None:
     """Update and insert rows by key in the version after the one that is open.
 
     Args:
         table: The table; columns it does not have are added.
         rows: Read once, batch by batch; one row per key.
         key: The columns that say which row is which.
+        commit: What is committed with them.
 
     Raises:
         TableBusy: Another writer's commit has become that version.
@@ -124,7 +156,7 @@ def merge(table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> 
                 target_alias="t",
                 merge_schema=True,
                 writer_properties=SNAPPY,
-                commit_properties=AT_ONCE,
+                commit_properties=commit,
             )
             .when_matched_update(values)
             .when_not_matched_insert(values)

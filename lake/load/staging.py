@@ -1,4 +1,4 @@
-"""The rows of one file, typed and with one row per key, in a database that spills to disk."""
+"""The rows of one source, typed and with one row per key, in a database that spills to disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from lake.contracts import TableContract
-    from lake.load.chunks import Chunk, InputFile
+    from lake.load.chunks import Chunk, Source
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""
@@ -54,10 +54,11 @@ REJECTED = pa.schema(
 
 
 class Staging:
-    """One file's rows: ``staged`` those to be upserted, ``rejected`` those that cannot be.
+    """One source's rows: ``staged`` those to be upserted, ``rejected`` those that cannot be.
 
     Attributes:
         database: Where both tables are.
+        source: Where the rows come from.
         columns: The columns of ``staged``, besides its own two.
         partial: Whether a row may lack columns that others have.
         summed: How many rows were added to others of the same key.
@@ -66,17 +67,17 @@ class Staging:
     def __init__(
         self,
         database: DuckDBPyConnection,
-        file: InputFile,
+        source: Source,
         contract: TableContract,
         table: pa.Schema,
         zone: ZoneInfo,
     ) -> None:
-        """Read a whole file; :func:`staging` is how to make one."""
+        """Read a whole source; :func:`staging` is how to make one."""
         self.database = database
-        self.columns = Columns(file, contract, table)
-        self.partial = file.header is None
+        self.source = source
+        self.columns = Columns(source, contract, table)
+        self.partial = source.header is None
         self.summed = 0
-        self._file = file
         self._contract = contract
         self._zone = zone
         own = (f"{LINE} bigint", f"{PRESENT} varchar[]")
@@ -84,8 +85,8 @@ class Staging:
             f"create table staged ({', '.join([*own, *self._definitions(self.columns.types)])})"
         )
         database.execute("create table rejected (line bigint, reason varchar, row varchar)")
-        with Progress(f"{file.path.name}: reading") as progress:
-            for chunk in file.chunks():
+        with Progress(f"{source.name}: reading") as progress:
+            for chunk in source.chunks():
                 self._add(chunk)
                 progress.reached(chunk.share)
         for name, kind in self.columns.inferred().items():
@@ -93,7 +94,7 @@ class Staging:
         if contract.additive:
             self.summed = sum_repeats(database, contract, self.columns)
         else:
-            self._reject(list(last_wins(database, contract, file)))
+            self._reject(list(last_wins(database, contract, source)))
 
     def count(self, table: str) -> int:
         """Return how many rows are in ``staged`` or ``rejected``."""
@@ -187,28 +188,28 @@ class Staging:
 
 @contextmanager
 def staging(
-    file: InputFile, contract: TableContract, table: pa.Schema, zone: ZoneInfo
+    source: Source, contract: TableContract, table: pa.Schema, zone: ZoneInfo
 ) -> Iterator[Staging]:
-    """Read a file into a temporary database, which is removed at the end.
+    """Read a source into a temporary database, which is removed at the end.
 
     Args:
-        file: The file.
+        source: Where the rows come from.
         contract: The contract of the table it is meant for.
         table: The columns that the table has; they decide the types.
         zone: The time zone in which timestamps get their dates.
 
     Raises:
-        InputRejected: The file cannot be read whole, or there is no room to sort it out; the
+        InputRejected: The source cannot be read whole, or there is no room to sort it out; the
             table is as it was.
     """
     with TemporaryDirectory(prefix="leadmarts-") as folder:
         try:
             with duckdb.connect(Path(folder, "staging.duckdb")) as database:
                 database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
-                yield Staging(database, file, contract, table, zone)
+                yield Staging(database, source, contract, table, zone)
         except NO_ROOM as error:
             raise InputRejected(
-                f"{file.path} cannot be sorted out in {Path(folder).parent} "
+                f"{source.place} cannot be sorted out in {Path(folder).parent} "
                 f"({reason(error)}): make room there for a few times its size, or name "
                 "another folder with TMPDIR."
             ) from error
