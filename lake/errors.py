@@ -2,12 +2,15 @@
 
 LakeError
 ├── PlaceInvalid      a setting names no place or time zone that the lake can use
+├── SettingInvalid    another setting is missing, or cannot be what it should be
 ├── TableMissing      there is no Delta table at the place
 ├── TableExists       there is one where none may be
 ├── TableBroken       there is one, but it cannot be read whole
 ├── TableBusy         others keep writing to it
 ├── ContractBroken    it can be read, but lacks a key or has a column of another type
-└── InputRejected     a file to load that cannot be read as a whole
+├── InputRejected     a file to load that cannot be read as a whole
+├── SourceRefused     a service such as Notion does not give what it was asked for
+└── SourceUnreachable it does not answer, or not properly
 """
 
 import re
@@ -19,6 +22,10 @@ class LakeError(Exception):
 
 class PlaceInvalid(LakeError):
     """A setting names a place or a time zone that the lake cannot use."""
+
+
+class SettingInvalid(LakeError):
+    """A setting that is needed is missing, or cannot be what it should be."""
 
 
 class TableMissing(LakeError):
@@ -43,6 +50,14 @@ class ContractBroken(LakeError):
 
 class InputRejected(LakeError):
     """A file handed to the lake that is not what it claims to be."""
+
+
+class SourceRefused(LakeError):
+    """A service that leads come from understood what it was asked for, and does not give it."""
+
+
+class SourceUnreachable(LakeError):
+    """A service that leads come from did not answer, or not properly, in any attempt."""
 
 
 def reason(error: Exception) -> str:

@@ -9,16 +9,20 @@ https://github.com/delta-io/delta/blob/master/PROTOCOL.md#valid-feature-names-in
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 from deltalake import QueryBuilder
+from deltalake.exceptions import DeltaError
 from pyarrow.dataset import ParquetReadOptions
 
-from lake.errors import TableBroken
+from lake.errors import TableBroken, reason
+from lake.places import local_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from deltalake import DeltaTable
 
@@ -35,6 +39,15 @@ ENGINE_FEATURES = DATASET_FEATURES | {
 
 ENGINE_CONFIG = {"datafusion.execution.parquet.coerce_int96": "us"}
 """Spark's INT96 timestamps overflow in nanoseconds before 1677 and after 2262."""
+
+
+NO_ROOM = (
+    duckdb.IOException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
 
 
 class EngineScan:
@@ -112,3 +125,21 @@ def scan(table: DeltaTable, added: Sequence[pa.Field] = ()) -> Any:  # noqa: ANN
     options = ParquetReadOptions(coerce_int96_timestamp_unit="us")  # as in ENGINE_CONFIG
     dataset = table.to_pyarrow_dataset(parquet_read_options=options)
     return dataset.replace_schema(pa.schema([*dataset.schema, *added])) if added else dataset
+
+
+@contextmanager
+def reading(table: DeltaTable) -> Iterator[None]:
+    """Turn what goes wrong while DuckDB reads a table into one sentence.
+
+    Raises:
+        TableBroken: The table cannot be read.
+    """
+    try:
+        yield
+    except NO_ROOM:
+        raise  # in DuckDB's own database, whatever the table is like
+    except (duckdb.Error, DeltaError, pa.ArrowException) as error:
+        raise TableBroken(
+            f"The Delta table in {local_folder(table.table_uri)} cannot be read "
+            f"({reason(error)}): restore it from a backup, or remove it and load it anew."
+        ) from error

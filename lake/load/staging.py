@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake.exceptions import DeltaError
 
-from lake import tables
-from lake.errors import InputRejected, TableBroken, reason
+from lake.errors import InputRejected, reason
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
 from lake.load.repeats import last_wins, sum_repeats
 from lake.progress import Progress
-from lake.scan import scan
+from lake.scan import NO_ROOM, reading, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,14 +32,6 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""
-
-NO_ROOM = (
-    duckdb.IOException,
-    duckdb.TransactionException,
-    duckdb.FatalException,
-    duckdb.OutOfMemoryException,
-)
-"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
 
 REJECTED = pa.schema(
     [
@@ -111,19 +101,12 @@ class Staging:
         Raises:
             TableBroken: It cannot be read.
         """
-        try:
-            self.database.register(name, scan(table))
-            yield
-        except NO_ROOM:
-            raise  # in the temporary database, whatever the table is like
-        except (duckdb.Error, DeltaError, pa.ArrowException) as error:
-            raise TableBroken(
-                f"The Delta table in {tables.folder_of(table)} cannot be read "
-                f"({reason(error)}): restore it from a backup, or remove it and load it "
-                "anew."
-            ) from error
-        finally:
-            self.database.unregister(name)
+        with reading(table):
+            try:
+                self.database.register(name, scan(table))
+                yield
+            finally:
+                self.database.unregister(name)
 
     def _sql(self, kind: pa.DataType) -> str:
         """Return what DuckDB calls an Arrow type."""
