@@ -35,8 +35,10 @@ SOURCE, EDITED = "notion_data_source_id", "notion_last_edited_time"
 OWN = frozenset({*LEADS.key, "deleted", SOURCE, EDITED})
 """Columns that no property may become."""
 
-LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
-"""Letters that Unicode takes for letters of their own."""
+LETTERS = str.maketrans(
+    {"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l", "\N{MODIFIER LETTER APOSTROPHE}": "'"}
+)
+"""What Unicode takes for letters of their own, and people do not."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Columns:
 
 def column_name(name: str) -> str:
     """Return a name in snake case, without accents: "Téléphone (pro)" is ``telephone_pro``."""
-    folded = unicodedata.normalize("NFKD", name.casefold().translate(LIGATURES))
+    folded = unicodedata.normalize("NFKD", name.casefold().translate(LETTERS))
     letters = (sign for sign in folded if not unicodedata.combining(sign))
     return "_".join("".join(c if c.isalnum() else " " for c in letters).split())
 

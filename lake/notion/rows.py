@@ -32,7 +32,8 @@ class NotionRows:
     Attributes:
         source: The data source that the pages are of.
         taken: The rows by the ids of their pages. A page that is taken again replaces its row.
-        malformed: The pages that cannot be taken apart, by what names each.
+        malformed: The pages that cannot be taken apart, by their ids.
+        nameless: What has no id, by its content.
         gone: The ids of leads whose pages are no more.
     """
 
@@ -49,16 +50,19 @@ class NotionRows:
         self.header: Sequence[str] | None = None
         self.taken: dict[str, dict[str, object]] = {}
         self.malformed: dict[str, Rejected] = {}
+        self.nameless: dict[str, Rejected] = {}
         self.gone: set[str] = set()
         self._columns = columns
 
     def take(self, page: object) -> None:
         """Make a row of a page, or reject it."""
-        key = id_of(page) or json_of(page)
-        self.taken.pop(key, None)
-        self.malformed.pop(key, None)
+        key = id_of(page)
+        if not isinstance(page, dict) or key is None:
+            self.nameless[json_of(page)] = Rejected(0, "no page: it has no id", page)
+            return
+        self.drop(key)
         try:
-            self.taken[key] = self._row(page)
+            self.taken[key] = self._row(key, page)
         except MalformedError as error:
             self.malformed[key] = Rejected(0, str(error), page)
 
@@ -85,7 +89,7 @@ class NotionRows:
         """Hand on what has been read."""
         gone: list[dict[str, object]] = [{"id": key, "deleted": True} for key in sorted(self.gone)]
         rows = [*self.taken.values(), *gone]
-        broken = list(self.malformed.values())
+        broken = [*self.malformed.values(), *self.nameless.values()]
         for start in range(0, max(len(rows), 1), ROWS):
             some = rows[start : start + ROWS]
             lines = range(start + 1, start + 1 + len(some))
@@ -97,10 +101,8 @@ class NotionRows:
             yield Chunk(lines, cells, share, [list(row) for row in some], broken)
             broken = []
 
-    def _row(self, page: Any) -> dict[str, object]:  # noqa: ANN401 - whatever Notion sent
+    def _row(self, key: str, page: dict[str, Any]) -> dict[str, object]:
         """Return the cells of a page; a property that it does not have is none of them."""
-        if not isinstance(page, dict) or (key := id_of(page)) is None:
-            raise MalformedError("no page: it has no id")
         properties = page.get("properties")
         if not isinstance(properties, dict):
             raise MalformedError("no properties: the integration may not see the page whole")

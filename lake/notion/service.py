@@ -35,7 +35,10 @@ VERSION = "2025-09-03"
 TIMEOUT_MS = 60_000
 """Notion itself gives up on a request after a minute."""
 
-WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
+CONNECT_SECONDS = 5.0
+"""How long opening a connection may take."""
+
+WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds to wait after each attempt that failed, unless Notion says how long."""
 
 PATIENCE = 300.0
@@ -81,6 +84,7 @@ class Service:
             ),
             client=httpx.Client(event_hooks={"response": [self._note_time]}),
         )
+        self.client.client.timeout = httpx.Timeout(TIMEOUT_MS / 1_000, connect=CONNECT_SECONDS)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -118,8 +122,8 @@ class Service:
                     raise self._refusal(error, arguments) from None
                 problem = f"it answered {error.status}"
                 asked = _retry_after(error.headers)
-            except (RequestTimeoutError, httpx.TimeoutException):
-                problem = f"no answer within {TIMEOUT_MS // 1_000} seconds"
+            except RequestTimeoutError:
+                problem = "no answer in time"
             except httpx.RequestError as error:
                 problem = self._without_token(reason(error))
             except ValueError as error:  # of JSON and of msgspec

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from deltalake import DeltaTable
+
 from tests.lake.notion.workspace import LEADS, Page, Workspace, minute, text
 
 if TYPE_CHECKING:
@@ -88,7 +90,8 @@ def expected(before: Leads, there: Workspace) -> Leads:
 
 
 def leads_of(lake: Lake) -> Leads:
-    return lake.by_id() if lake.folder("leads").exists() else {}
+    """The leads there are; a command that was killed may have left a folder without a table."""
+    return lake.by_id() if DeltaTable.is_deltatable(str(lake.folder("leads"))) else {}
 
 
 def disturb(there: Workspace, dice: random.Random) -> None:

@@ -36,7 +36,7 @@ runs = st.fixed_dictionaries(
             ),
             max_size=2,
         ),
-        "meanwhile": st.dictionaries(st.integers(0, 12), st.integers(1, 2), max_size=3),
+        "meanwhile": st.dictionaries(st.integers(3, 12), st.integers(1, 2), max_size=3),
     }
 )
 

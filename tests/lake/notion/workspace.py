@@ -72,7 +72,7 @@ class Workspace:
     faults: list[Reply | str] = field(default_factory=list)
     """What the next requests are answered with: a reply, or "close" or "expire"."""
     meanwhile: dict[int, Callable[[], None]] = field(default_factory=dict)
-    """What happens after the nth request from now."""
+    """What happens after the nth request from now, 1 being the next."""
     requests: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     busy_until: float = 0.0
     cursors: dict[str, tuple[str, int]] = field(default_factory=dict)
