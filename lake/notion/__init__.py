@@ -78,7 +78,12 @@ def ingest(
         rows = NotionRows(source, columns)
         _read(service, rows, there, since)
     loaded = bring(LEADS, rows, commit(source.id, service.opened_at))
-    return Ingested(loaded, len(rows.gone), since is None, columns.warnings)
+    lost = [
+        f"The column {name} has values of pages, but {source.name} has no property for it any "
+        "more: they stay; see whether it was renamed."
+        for name in sorted(there.filled.difference(columns.types))
+    ]
+    return Ingested(loaded, len(rows.gone), since is None, [*columns.warnings, *lost])
 
 
 def _read(service: Service, rows: NotionRows, there: Known, since: datetime | None) -> None:

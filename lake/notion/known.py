@@ -7,7 +7,7 @@ part of the commit that brought the rows. So neither can be ahead of the other, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,18 @@ import duckdb
 import pyarrow as pa
 
 from lake import tables
+from lake.contracts import LEADS
 from lake.load.columns import literal, quoted
-from lake.notion.names import EDITED, SOURCE
+from lake.notion.names import EDITED, OWN, SOURCE
 from lake.scan import reading, scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deltalake import CommitProperties, DeltaTable
+
+NO_ATTRIBUTES = OWN.union(LEADS.schema.names)
+"""What no property becomes but those that are there for it."""
 
 OVERLAP = timedelta(minutes=5)
 """How far before the last reading the next one starts. Notion's times of edits are whole minutes,
@@ -37,10 +41,12 @@ class Known:
         live: The leads that came from it and are not deleted, by id: when they were last edited,
             as far as was known.
         since: From when on edits may be unknown; ``None`` if any may.
+        filled: The attributes that any of those leads has a value in.
     """
 
-    live: Mapping[str, datetime | None]
-    since: datetime | None
+    live: Mapping[str, datetime | None] = field(default_factory=dict)
+    since: datetime | None = None
+    filled: frozenset[str] = frozenset()
 
 
 def known(table: DeltaTable | None, source_id: str) -> Known:
@@ -54,12 +60,34 @@ def known(table: DeltaTable | None, source_id: str) -> Known:
         TableBroken: It cannot be read.
     """
     if table is None:
-        return Known({}, None)
+        return Known()
     read_at = table.transaction_version(_application(source_id))
     since = None
     if read_at is not None:
         since = datetime.fromtimestamp(read_at, UTC).replace(second=0) - OVERLAP
-    return Known(_live(table, source_id), since)
+    names = {name.lower(): name for name in pa.schema(table.schema().to_arrow()).names}
+    if not names.keys() >= OWN:
+        return Known(since=since)
+    with reading(table), duckdb.connect() as database:
+        database.register("leads", scan(table))
+        database.execute(
+            f"""
+            create view live as select * from leads
+            where {quoted(names[SOURCE])} = {literal(source_id)} and deleted is not true
+            """  # noqa: S608 - quoted names
+        )
+        edited = database.execute(
+            f"select id, epoch_us({quoted(names[EDITED])}) from live"  # noqa: S608
+        ).fetchall()
+        attributes = [name for name in names.values() if name.lower() not in NO_ATTRIBUTES]
+        counts = ", ".join(f"count({quoted(name)}) > 0" for name in attributes)
+        filled = database.execute(f"select [{counts}]::boolean[] from live").fetchall()  # noqa: S608
+    start = datetime.fromtimestamp(0, UTC)
+    return Known(
+        {key: None if at is None else start + timedelta(microseconds=at) for key, at in edited},
+        since,
+        frozenset(name for name, some in zip(attributes, filled[0][0], strict=True) if some),
+    )
 
 
 def commit(source_id: str, read_at: datetime | None) -> CommitProperties:
@@ -76,22 +104,3 @@ def commit(source_id: str, read_at: datetime | None) -> CommitProperties:
 
 def _application(source_id: str) -> str:
     return f"lake ingest notion {source_id}"
-
-
-def _live(table: DeltaTable, source_id: str) -> dict[str, datetime | None]:
-    names = {name.lower(): name for name in pa.schema(table.schema().to_arrow()).names}
-    if not {SOURCE, EDITED, "deleted"} <= names.keys():
-        return {}
-    with reading(table), duckdb.connect() as database:
-        database.register("leads", scan(table))
-        rows = database.execute(
-            f"""
-            select id, epoch_us({quoted(names[EDITED])}) from leads
-            where {quoted(names[SOURCE])} = {literal(source_id)} and deleted is not true
-            """  # noqa: S608 - quoted names
-        ).fetchall()
-    start = datetime.fromtimestamp(0, UTC)
-    return {
-        key: None if edited is None else start + timedelta(microseconds=edited)
-        for key, edited in rows
-    }

@@ -256,6 +256,23 @@ def test_a_renamed_event_date_changes_nothing(notion):
     assert (lead["date_relance"], lead["score"]) == (date(2026, 3, 1), 5)
 
 
+def test_a_renamed_attribute_is_a_warning(notion):
+    there = notion.workspace
+    page = there.create({"Statut": {"name": "Nouveau"}, "Score": 1})
+    assert notion.ingest().warnings == []
+    there.properties = {("État" if n == "Statut" else n): k for n, k in PROPERTIES.items()}
+    page.values["État"] = page.values.pop("Statut")
+    there.tick(86_400)
+    warning = (
+        "The column statut has values of pages, but Leads has no property for it any more: they "
+        "stay; see whether it was renamed."
+    )
+    for full in (False, True):
+        assert notion.ingest(full=full).warnings == [warning]
+    lead = notion.lake.by_id()[page.id]
+    assert (lead["statut"], lead["etat"]) == ("Nouveau", "Nouveau")
+
+
 def test_a_property_renamed_while_pages_are_read(notion):
     """Pages name their properties anew, and their ids stay."""
     there = notion.workspace

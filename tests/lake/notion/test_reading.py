@@ -126,6 +126,22 @@ def test_pages_that_leave_while_others_are_read(notion, request_number):
     assert rest == set(keys) - {first.id}
 
 
+@pytest.mark.parametrize("request_number", [3, 4])
+def test_an_edited_page_that_a_query_passed_over(notion, request_number):
+    """Its place was taken while the query went on; the list shows that it was edited."""
+    there = notion.workspace
+    there.page_size = 2
+    filled(notion, 6)
+    notion.ingest()
+    there.tick(86_400)
+    for page in there.pages.values():
+        there.edit(page, Score=10)
+    first, *rest = there.live()
+    there.meanwhile = {request_number: lambda: setattr(first, "trashed", True)}
+    notion.ingest()
+    assert {notion.lake.by_id()[page.id]["score"] for page in rest} == {10}
+
+
 def test_a_cursor_that_expired(notion):
     notion.workspace.page_size = 3
     filled(notion, 10)
