@@ -32,7 +32,7 @@ def test_the_one_line(notion):
     there.tick(86_400)
     pages[0].trashed = True
     there.edit(pages[1], Score=5, Canal={"name": "Web"})
-    done = notion.run()
+    done = notion.command()
     assert done.stdout == (
         "notion: 0 inserted, 1 updated, 2 unchanged, 1 rejected; 1 deleted; new columns: canal; "
         f"see {rejects}\n"
@@ -43,8 +43,8 @@ def test_the_one_line(notion):
 
 def refused(notion, *arguments: str, **environment: str) -> str:
     """Run the command, and return the one sentence that it ends on."""
-    done = notion.run(*arguments, **environment)
-    assert done.returncode == 1
+    done = notion.command(*arguments, **environment)
+    assert done.exit_code == 1
     assert done.stdout == ""
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
@@ -85,16 +85,22 @@ def test_a_link_is_an_id_too(notion):
     plain = DATABASE.replace("-", "")
     link = f"https://www.notion.so/acme/Leads-{plain}?v=148104cd477e80bb928f000ce197ddf2"
     for given in (link, plain, f" {DATABASE.upper()} \n"):
-        done = notion.run(NOTION_DATABASE_ID=given)
-        assert (done.returncode, done.stderr) == (0, "")
+        done = notion.command(NOTION_DATABASE_ID=given)
+        assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_a_secret_is_not_in_what_a_process_says(notion):
+    wrong = "ntn_anotherSecretThatIsNotKnown"
+    done = notion.run(NOTION_TOKEN=wrong)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: Notion does not know the token in NOTION_TOKEN: copy the integration's secret "
+        "anew.\n"
+    )
 
 
 def test_what_notion_refuses(notion):
     there = notion.workspace
-    wrong = "ntn_anotherSecretThatIsNotKnown"
-    said = refused(notion, NOTION_TOKEN=wrong)
-    assert said.startswith("Notion does not know the token in NOTION_TOKEN: copy")
-    assert wrong not in said
     there.may_read = False
     assert refused(notion).startswith(
         "Notion does not let the integration read this database: give"
@@ -124,9 +130,9 @@ def test_data_sources(notion):
         f"({LEADS}, {OTHER})."
     )
     there.create()
-    assert notion.run("--data-source", LEADS.replace("-", "")).returncode == 0
+    assert notion.command("--data-source", LEADS.replace("-", "")).exit_code == 0
     there.sources = [(LEADS, "Ça")]
-    assert notion.run("--data-source", "C\u0327a ").returncode == 0
+    assert notion.command("--data-source", "C\u0327a ").exit_code == 0
 
 
 def test_a_network_that_is_not_there(notion, monkeypatch):
@@ -149,6 +155,6 @@ def test_a_missing_event_date(notion):
         "renamed, or leave its dates as they are with --allow-missing."
     )
     assert len(PROPERTIES) == len(notion.workspace.properties) + 1
-    done = notion.run("--allow-missing")
-    assert done.returncode == 0
+    done = notion.command("--allow-missing")
+    assert done.exit_code == 0
     assert "Warning: The data source Leads has no property" in done.stderr

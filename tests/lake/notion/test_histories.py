@@ -75,7 +75,7 @@ def follow(notion, seed: int, history: list[dict]) -> None:
         there.tick(60)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=SLOW, phases=UNSHRUNK)
+@settings(max_examples=7, deadline=None, suppress_health_check=SLOW, phases=UNSHRUNK)
 @given(seed=st.integers(0, 2**32), history=st.lists(runs, min_size=2, max_size=4))
 def test_some_histories(notion, seed, history):
     follow(notion, seed, history)
