@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from lake.errors import SourceRefused
+from lake.notion.answers import Answer
 from lake.notion.data_source import not_shown
+from lake.notion.long_values import complete
 from lake.notion.service import CursorExpiredError, NotFoundError
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def read_all(
                 seen.add(key)
                 made = page.get("created_time")
                 newest = made if isinstance(made, str) else newest
+                if not properties:
+                    complete(service, key, page)
             yield page
         if window.whole:
             return
@@ -101,7 +103,10 @@ def read_one(service: Service, source: DataSource, page_id: str) -> dict[str, An
         return None
     parent = found.get("parent")
     elsewhere = isinstance(parent, dict) and parent.get("data_source_id") != source.id
-    return None if elsewhere or is_trashed(found) else found
+    if elsewhere or is_trashed(found):
+        return None
+    complete(service, page_id, found)
+    return found
 
 
 def id_of(page: object) -> str | None:
@@ -113,21 +118,6 @@ def id_of(page: object) -> str | None:
 def is_trashed(page: dict[str, Any]) -> bool:
     """Tell whether a page is in the trash, in the words of any version of the API."""
     return any(page.get(word) is True for word in ("in_trash", "archived", "is_archived"))
-
-
-class Status(msgspec.Struct):
-    """Whether a query shows all it found."""
-
-    type: str
-
-
-class Answer(msgspec.Struct):
-    """Some of what a query found; see https://developers.notion.com/reference/intro#pagination."""
-
-    results: list[Any]
-    has_more: bool = False
-    next_cursor: str | None = None
-    request_status: Status | None = None
 
 
 class _Window:

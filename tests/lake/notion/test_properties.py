@@ -176,6 +176,25 @@ def test_every_type_of_property(notion, columns_by_case):
     assert found == {n: cell for n, (*_, cell) in enumerate(CELLS)}
 
 
+def test_values_that_a_page_does_not_show_whole(notion):
+    there = notion.workspace
+    there.page_size = 20
+    there.properties["Équipe"] = "people"
+    people = [{"id": str(n), "name": f"P{n}"} for n in range(63)]
+    mentions = [{"type": "mention", "plain_text": f"@{n} "} for n in range(30)]
+    pages = [
+        there.create({"Équipe": people, "Nom": mentions}),
+        there.create({"Équipe": people[:25]}),
+        there.create({"Équipe": people[:24], "Nom": mentions[:2]}),
+    ]
+    assert notion.counts() == (3, 0, 0, 0, 0)
+    leads = notion.lake.by_id()
+    assert [leads[page.id]["equipe"].count("P") for page in pages] == [63, 25, 24]
+    assert leads[pages[0].id]["nom"] == "".join(f"@{n} " for n in range(30))
+    there.meanwhile = {4: lambda: there.pages.pop(pages[0].id)}
+    assert notion.counts(full=True) == (0, 0, 2, 0, 1)
+
+
 def test_a_page_that_cannot_be_taken_is_kept_as_a_reject_and_the_others_are_loaded(notion):
     there = notion.workspace
     good = there.create({"Score": 1})

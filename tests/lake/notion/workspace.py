@@ -118,7 +118,7 @@ class Workspace:
                 name: {
                     "id": self.property_id(name),
                     "type": kind,
-                    kind: page.values.get(name, EMPTY.get(kind)),
+                    kind: cut(page.values.get(name, EMPTY.get(kind))),
                 }
                 for name, kind in self.properties.items()
                 if not only or self.property_id(name) in only
@@ -136,6 +136,11 @@ EMPTY: dict[str, Any] = {
     "files": [],
 }
 """What an empty property is, where it is not null."""
+
+
+def cut(value: Any) -> Any:
+    """A page shows no more than 25 of anything."""
+    return value[:25] if isinstance(value, list) else value
 
 
 def minute(moment: datetime) -> str:
@@ -247,6 +252,22 @@ class Handler(BaseHTTPRequestHandler):
                 return self._query(there, key, only, body)
             case ["GET", "v1", "pages", key] if key in there.pages and there.shared:
                 return there.shown(there.pages[key], [])
+            case ["GET", "v1", "pages", key, "properties", name] if key in there.pages:
+                names = {there.property_id(name): name for name in there.properties}
+                value = there.pages[key].values.get(names[name], [])
+                kind = there.properties[names[name]]
+                start = int(parse_qs(parts.query).get("start_cursor", ["0"])[0])
+                stop = min(start + there.page_size, len(value))
+                return {
+                    "object": "list",
+                    "type": "property_item",
+                    "results": [
+                        {"object": "property_item", "type": kind, kind: piece}
+                        for piece in value[start:stop]
+                    ],
+                    "has_more": stop < len(value),
+                    "next_cursor": str(stop) if stop < len(value) else None,
+                }
         return nothing
 
     def _query(self, there: Workspace, key: str, only: list[str], body: dict[str, Any]) -> Any:
