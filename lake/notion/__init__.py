@@ -20,9 +20,10 @@ from lake.notion.names import columns_of
 from lake.notion.pages import PAGE_SIZE, id_of, is_trashed, read_all, read_one
 from lake.notion.rows import NotionRows
 from lake.notion.service import Service
+from lake.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lake.load import Loaded
     from lake.notion.data_source import DataSource
@@ -89,7 +90,7 @@ def ingest(
 def _read(service: Service, rows: NotionRows, there: Known, since: datetime | None) -> None:
     """Read what may differ from the table, and find out what is gone."""
     source = rows.source
-    for page in read_all(service, source, since):
+    for page in _watched(read_all(service, source, since), "pages read"):
         rows.take(page)
     listed = _listed(service, source)
     different = [
@@ -98,7 +99,7 @@ def _read(service: Service, rows: NotionRows, there: Known, since: datetime | No
         if key not in rows and (key not in there.live or there.live[key] != edited)
     ]
     if len(different) > PAGE_SIZE:  # one answer has that many pages
-        for page in read_all(service, source):
+        for page in _watched(read_all(service, source), "pages read"):
             rows.take(page)
         different = []
     absent = {*there.live, *rows.taken, *rows.malformed} - listed.keys()
@@ -110,9 +111,17 @@ def _listed(service: Service, source: DataSource) -> dict[str, datetime | None]:
     """Return the ids of all pages, and when each was last edited."""
     return {
         key: _edited(page)
-        for page in read_all(service, source, properties=[TITLE])
+        for page in _watched(read_all(service, source, properties=[TITLE]), "pages listed")
         if (key := id_of(page)) is not None and not is_trashed(page)
     }
+
+
+def _watched(pages: Iterable[Any], what: str) -> Iterator[Any]:
+    """Hand on pages, and show how many there were."""
+    with Progress(f"notion: {what}") as progress:
+        for number, page in enumerate(pages, start=1):
+            progress.counted(number)
+            yield page
 
 
 def _edited(page: dict[str, Any]) -> datetime | None:

@@ -7,6 +7,7 @@ import socket
 import pytest
 from deltalake import DeltaTable
 
+from lake import progress
 from lake.errors import SettingInvalid, SourceUnreachable
 from tests.lake.notion.workspace import DATABASE, LEADS, PROPERTIES, TOKEN, error
 
@@ -39,6 +40,20 @@ def test_the_one_line(notion):
         "New columns have values where pages were edited; --full brings the others.\n"
     )
     assert DeltaTable(notion.lake.folder("leads")).version() == 1
+
+
+def test_how_far_it_has_come(notion, monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0)
+    for _ in range(2):
+        notion.workspace.create()
+    assert notion.command().stderr.splitlines() == [
+        "notion: pages read, 1",
+        "notion: pages read, 2",
+        "notion: pages listed, 1",
+        "notion: pages listed, 2",
+        "notion: Leads: reading, 100%",
+    ]
 
 
 def refused(notion, *arguments: str, **environment: str) -> str:
