@@ -5,7 +5,7 @@ The values of dates and what day each of them is in Paris, were worked out by ha
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
@@ -100,6 +100,8 @@ def disturb(there: Workspace, dice: random.Random) -> None:
     deed = dice.choice(["create", "create", "edit", "edit", "trash", "restore", "remove", "move"])
     there.tick(dice.choice([0, 0, 5, 31, 61, 600]))
     if deed == "create" or not pages:
+        if sum(minute(page.created) == minute(there.clock) for page in pages) > 4:
+            there.tick(61)  # a minute must not have more pages than a query shows
         for _ in range(dice.choice([1, 1, 4])):
             key = f"{dice.getrandbits(128):032x}"
             key = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))
@@ -115,8 +117,3 @@ def disturb(there: Workspace, dice: random.Random) -> None:
         page.parent = dice.choice([LEADS, "99999999-2222-4333-8444-555555555555"])
     else:
         del there.pages[page.id]
-
-
-def moment(day: int, hour: int, minutes: int) -> datetime:
-    """A moment of March 2026."""
-    return datetime(2026, 3, day, hour, minutes, tzinfo=UTC)
