@@ -4,13 +4,16 @@ LakeError
 ├── PlaceInvalid      a setting names no place or time zone that the lake can use
 ├── StoreFailed       an object store refuses us, lacks the bucket or does not work
 │   └── StoreUnreachable  nobody knows what has become of the last request
+├── SettingInvalid    another setting is missing, or cannot be what it should be
 ├── TableMissing      there is no Delta table at the place
 ├── TableExists       there is one where none may be
 ├── TableBroken       there is one, but it cannot be read whole
 ├── TableBusy         others keep writing to it
 ├── RetentionTooShort files would be removed that somebody may be reading
 ├── ContractBroken    it can be read, but lacks a key or has a column of another type
-└── InputRejected     a file to load that cannot be read as a whole
+├── InputRejected     a file to load that cannot be read as a whole
+├── SourceRefused     a service such as Notion does not give what it was asked for
+└── SourceUnreachable it does not answer, or not properly
 """
 
 import re
@@ -22,6 +25,10 @@ class LakeError(Exception):
 
 class PlaceInvalid(LakeError):
     """A setting names a place or a time zone that the lake cannot use."""
+
+
+class SettingInvalid(LakeError):
+    """A setting that is needed is missing, or cannot be what it should be."""
 
 
 class StoreFailed(LakeError):
@@ -58,6 +65,14 @@ class ContractBroken(LakeError):
 
 class InputRejected(LakeError):
     """A file handed to the lake that is not what it claims to be."""
+
+
+class SourceRefused(LakeError):
+    """A service that leads come from understood what it was asked for, and does not give it."""
+
+
+class SourceUnreachable(LakeError):
+    """A service that leads come from did not answer, or not properly, in any attempt."""
 
 
 def causes(error: Exception) -> str:

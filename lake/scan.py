@@ -9,8 +9,10 @@ https://github.com/delta-io/delta/blob/master/PROTOCOL.md#valid-feature-names-in
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 from deltalake import QueryBuilder
 from deltalake.exceptions import DeltaError
@@ -21,7 +23,7 @@ from lake.errors import TableBroken
 from lake.store_files import StoreFiles, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from deltalake import DeltaTable
 
@@ -40,6 +42,15 @@ ENGINE_FEATURES = DATASET_FEATURES | {
 
 ENGINE_CONFIG = {"datafusion.execution.parquet.coerce_int96": "us"}
 """Spark's INT96 timestamps overflow in nanoseconds before 1677 and after 2262."""
+
+
+NO_ROOM = (
+    duckdb.IOException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
 
 
 class EngineScan:
@@ -135,3 +146,32 @@ def scan(
     options = ParquetReadOptions(coerce_int96_timestamp_unit="us")  # as in ENGINE_CONFIG
     dataset = table.to_pyarrow_dataset(filesystem=files, parquet_read_options=options)
     return dataset.replace_schema(pa.schema([*dataset.schema, *added])) if added else dataset
+
+
+@contextmanager
+def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
+    """Scan a table, and turn what goes wrong while DuckDB reads it into one sentence.
+
+    Args:
+        place: Where the table is.
+        table: The table.
+
+    Yields:
+        What :func:`scan` returns.
+
+    Raises:
+        StoreFailed: The object store has failed.
+        TableBroken: The table cannot be read.
+    """
+    watch = None if place.folder is not None else Watch(place)
+    try:
+        yield scan(place, table, watch=watch)
+    except NO_ROOM:
+        raise  # in DuckDB's own database, whatever the table is like
+    except (duckdb.Error, DeltaError, pa.ArrowException) as error:
+        if watch is not None and watch.failure is not None:
+            raise watch.failure from None
+        raise TableBroken(
+            f"The Delta table in {place} cannot be read ({place.reason(error)}): restore it from "
+            "a backup, or remove it and load it anew."
+        ) from error

@@ -5,7 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
@@ -28,6 +34,22 @@ SNAPPY = WriterProperties(compression="SNAPPY")
 AT_ONCE = CommitProperties(max_commit_retries=0)
 """Commits as the very next version or not at all: what was compared is what is replaced, and a
 table that someone else has just made is not appended to unseen."""
+
+
+def at_once_with(application: str, version: int) -> CommitProperties:
+    """Return what commits at once, and how far an application has come with it.
+
+    The number is a Delta application transaction: it is in the table's state from that commit on,
+    whatever is compacted or cleaned up, and ``DeltaTable.transaction_version`` reads it. See
+    https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers.
+
+    Args:
+        application: Whose number it is.
+        version: The number.
+    """
+    return CommitProperties(
+        max_commit_retries=0, app_transactions=[Transaction(application, version)]
+    )
 
 
 def newest(place: Place) -> DeltaTable | None:
@@ -80,12 +102,13 @@ def files(place: Place, table: DeltaTable) -> PyFileSystem:
     return PyFileSystem(DeltaStorageHandler(table.table_uri, {**place.options}))
 
 
-def create(place: Place, rows: pa.RecordBatchReader) -> None:
+def create(place: Place, rows: pa.RecordBatchReader, commit: CommitProperties = AT_ONCE) -> None:
     """Make a table of some rows, as its version 0.
 
     Args:
         place: Where no table is yet.
         rows: Read once, batch by batch.
+        commit: What is committed with them.
 
     Raises:
         TableBusy: Someone else has made one meanwhile.
@@ -102,17 +125,23 @@ def create(place: Place, rows: pa.RecordBatchReader) -> None:
             configuration=PROPERTIES,
             storage_options={**place.options},
             writer_properties=SNAPPY,
-            commit_properties=AT_ONCE,
+            commit_properties=commit,
         )
 
 
-def append(place: Place, table: DeltaTable, rows: pa.RecordBatchReader) -> None:
+def append(
+    place: Place,
+    table: DeltaTable,
+    rows: pa.RecordBatchReader,
+    commit: CommitProperties = AT_ONCE,
+) -> None:
     """Add rows in the version after the one that is open.
 
     Args:
         place: Where the table is.
         table: The table; columns it does not have are added, those the rows lack become null.
         rows: Read once, batch by batch.
+        commit: What is committed with them.
 
     Raises:
         TableBusy: Another writer's commit has become that version.
@@ -126,11 +155,17 @@ def append(place: Place, table: DeltaTable, rows: pa.RecordBatchReader) -> None:
             mode="append",
             schema_mode="merge",
             writer_properties=SNAPPY,
-            commit_properties=AT_ONCE,
+            commit_properties=commit,
         )
 
 
-def merge(place: Place, table: DeltaTable, rows: pa.RecordBatchReader, key: Sequence[str]) -> None:
+def merge(
+    place: Place,
+    table: DeltaTable,
+    rows: pa.RecordBatchReader,
+    key: Sequence[str],
+    commit: CommitProperties = AT_ONCE,
+) -> None:
     """Update and insert rows by key in the version after the one that is open.
 
     Args:
@@ -138,6 +173,7 @@ def merge(place: Place, table: DeltaTable, rows: pa.RecordBatchReader, key: Sequ
         table: The table; columns it does not have are added.
         rows: Read once, batch by batch; one row per key.
         key: The columns that say which row is which.
+        commit: What is committed with them.
 
     Raises:
         TableBusy: Another writer's commit has become that version.
@@ -154,7 +190,7 @@ def merge(place: Place, table: DeltaTable, rows: pa.RecordBatchReader, key: Sequ
                 target_alias="t",
                 merge_schema=True,
                 writer_properties=SNAPPY,
-                commit_properties=AT_ONCE,
+                commit_properties=commit,
             )
             .when_matched_update(values)
             .when_not_matched_insert(values)

@@ -12,7 +12,7 @@ from lake.load.chunks import ROWS
 from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
     from lake.contracts import TableContract
     from lake.load.staging import Staging
@@ -35,11 +35,15 @@ class Upserted:
 
 
 def upsert(
-    staging: Staging, contract: TableContract, place: Place, table: DeltaTable | None
+    staging: Staging,
+    contract: TableContract,
+    place: Place,
+    table: DeltaTable | None,
+    commit: CommitProperties = tables.AT_ONCE,
 ) -> Upserted:
     """Insert staged rows with a new key, and update those that differ from the table's.
 
-    A column that the file does not have keeps its values. A new column is added when it first
+    A column that the source does not have keeps its values. A new column is added when it first
     has a value. Where nothing differs nothing is written.
 
     Args:
@@ -47,6 +51,7 @@ def upsert(
         contract: The table's contract.
         place: Where the table is, or is to be made.
         table: The version to compare with, or ``None`` to make the table.
+        commit: What is committed with the rows.
 
     Raises:
         TableBusy: Another writer's commit came in between; nothing has been written.
@@ -56,7 +61,7 @@ def upsert(
     total = staging.count("staged")
     if table is None:
         schema = _grown(staging, contract.schema)
-        tables.create(place, _rows(staging, "staged", schema))
+        tables.create(place, _rows(staging, "staged", schema), commit)
         return Upserted(total, 0, 0)
     has = pa.schema(table.schema().to_arrow())
     inserted, updated = _compare(staging, contract, place, table, has)
@@ -64,9 +69,9 @@ def upsert(
         brought = [field for field in _grown(staging, has) if field.name in staging.columns.types]
         rows = _rows(staging, "changed", pa.schema(brought))
         if updated:
-            tables.merge(place, table, rows, contract.key)
+            tables.merge(place, table, rows, contract.key, commit)
         else:  # a merge would write the whole table anew
-            tables.append(place, table, rows)
+            tables.append(place, table, rows, commit)
     return Upserted(inserted, updated, total - inserted - updated)
 
 
@@ -86,7 +91,7 @@ def _compare(
 ) -> tuple[int, int]:
     """Make the table ``changed`` of what is to be written; return its new and its known rows.
 
-    A line that lacks some of the file's columns, as NDJSON may, keeps the table's values there.
+    A line that lacks some of the source's columns, as NDJSON may, keeps the table's values there.
     """
     names = staging.columns.types
     values = {name: f"s.{quoted(name)}" for name in names}

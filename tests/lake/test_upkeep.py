@@ -218,10 +218,10 @@ def test_a_load_that_meets_a_compaction_starts_again(worn, monkeypatch):
     """The merge was prepared on files that are no longer the table's."""
     merge, met = tables.merge, []
 
-    def meet(place, table, rows, key):
+    def meet(place, table, rows, key, commit):
         if not met:
             met.append(said("compact", "leads"))
-        merge(place, table, rows, key)
+        merge(place, table, rows, key, commit)
 
     monkeypatch.setattr(tables, "merge", meet)
     assert worn.counts("e.csv", "id,date_relance\nb,2025-05-05\n") == (0, 1, 0, 0)
