@@ -36,6 +36,7 @@ class PinnedTable:
         version: The pinned version.
         committed_at: When that version was committed.
         scan: What DuckDB registers; can be read many times.
+        table: The table itself, open at that version.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PinnedTable:
     version: int
     committed_at: datetime
     scan: Any
+    table: DeltaTable
 
 
 def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
@@ -75,6 +77,7 @@ def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
             version=table.version(),
             committed_at=_committed_at(table),
             scan=scan(table, added),
+            table=table,
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
         raise TableBroken(

@@ -58,27 +58,35 @@ class EngineScan:
             self.schema = reader.schema
 
     def _read(self) -> pa.RecordBatchReader:
-        nulls = pa.schema(self._added)
         engine = QueryBuilder(ENGINE_CONFIG).register("scan", self._table)
         stream = engine.execute("select * from scan")
-        reader = pa.RecordBatchReader.from_stream(stream)
-        if not self._added:
-            return reader
-        schema = pa.schema([*reader.schema, *nulls])
-        return pa.RecordBatchReader.from_batches(
-            schema,
-            (
-                pa.RecordBatch.from_arrays(
-                    [*batch.columns, *(pa.nulls(len(batch), field.type) for field in nulls)],
-                    schema=schema,
-                )
-                for batch in reader
-            ),
-        )
+        return with_nulls(pa.RecordBatchReader.from_stream(stream), self._added)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Start reading from the first row and hand out the stream's capsule."""
         return self._read().__arrow_c_stream__(requested_schema)
+
+
+def with_nulls(reader: pa.RecordBatchReader, added: Sequence[pa.Field]) -> pa.RecordBatchReader:
+    """Read a stream with further columns that are null in every row.
+
+    Args:
+        reader: Read once, batch by batch.
+        added: The columns to add behind the stream's own.
+    """
+    if not added:
+        return reader
+    schema = pa.schema([*reader.schema, *added])
+    return pa.RecordBatchReader.from_batches(
+        schema,
+        (
+            pa.RecordBatch.from_arrays(
+                [*batch.columns, *(pa.nulls(len(batch), field.type) for field in added)],
+                schema=schema,
+            )
+            for batch in reader
+        ),
+    )
 
 
 def features(table: DeltaTable) -> frozenset[str]:
