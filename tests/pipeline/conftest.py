@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from tests.pipeline.forks import DbtInForks
+from tests.pipeline.quick_dbt import QuickDbt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,14 +157,14 @@ def project_with_leads(project: Project, write_leads: Callable[..., None]) -> Pr
 
 
 @pytest.fixture(scope="module")
-def dbt_in_forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtInForks]:
-    """The dbt command over a data folder of its own, each time in a process of its own."""
-    folder = tmp_path_factory.mktemp("forks")
+def quick_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickDbt]:
+    """The dbt command over a data folder of its own, without its start-up each time."""
+    folder = tmp_path_factory.mktemp("quick-dbt")
     project = Project(folder / "data")
     environment = project.environment | {
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),
     }
-    dbt = DbtInForks(ROOT, project.data, environment)
+    dbt = QuickDbt(ROOT, project.data, environment)
     yield dbt
     dbt.close()

@@ -1,4 +1,4 @@
-"""dbt commands that cost little, each in a process of its own."""
+"""dbt commands that cost little, because dbt is started and the project parsed only once."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Done:
     output: str
 
 
-class DbtInForks:
-    """The project's dbt over one data folder; see `run_dbt_in_forks.py`."""
+class QuickDbt:
+    """The project's dbt over one data folder; see `run_dbt_quickly.py`."""
 
     def __init__(self, root: Path, data: Path, environment: dict[str, str]) -> None:
         self.data = data
         # dbt's processes leave semaphores behind when they are killed, of which Python warns.
-        self._errors = data.with_name("forks.log").open("w")
+        self._errors = data.with_name("quick_dbt.log").open("w")
         self._process = subprocess.Popen(
-            [sys.executable, str(root / "tests" / "pipeline" / "run_dbt_in_forks.py")],
+            [sys.executable, str(root / "tests" / "pipeline" / "run_dbt_quickly.py")],
             cwd=root,
             env=environment,
             stdin=subprocess.PIPE,
@@ -55,10 +55,7 @@ class DbtInForks:
         return Done(answer["code"], answer["output"])
 
     def close(self) -> None:
-        """End the process that the commands come from."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        """End the process that the commands come from, and see that nothing went wrong in it."""
+        self._process.communicate(timeout=10)
         self._errors.close()
+        assert self._process.returncode == 0, self._errors.name
