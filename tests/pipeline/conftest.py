@@ -156,7 +156,7 @@ def project_with_leads(project: Project, write_leads: Callable[..., None]) -> Pr
     return project
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def quick_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickDbt]:
     """The dbt command over a data folder of its own, without its start-up each time."""
     folder = tmp_path_factory.mktemp("quick-dbt")

@@ -134,7 +134,8 @@ def live(quick_dbt: QuickDbt) -> Callable[..., None]:
                 event(operation)
             history.build(*build)
             event(f"a build: {build[0]}")
-        history.build_whole()
+        if build[0] not in {"whole", "refresh"}:
+            history.build_whole()
 
     return lived
 
