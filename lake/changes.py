@@ -82,7 +82,8 @@ def last_seen(connection: duckdb.DuckDBPyConnection, ledger: str) -> Seen | None
 
     Args:
         connection: To the warehouse.
-        ledger: The ledger's schema and name.
+        ledger: The ledger's schema and name. It has the columns ``entry``, ``table_id``,
+            ``to_version``, ``to_commit``, ``code`` and ``tested``; see :class:`Seen`.
 
     Returns:
         The entry; None where there is no ledger, none in it, or one of another shape.

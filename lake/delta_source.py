@@ -14,8 +14,8 @@ so that ``temp.main.leads`` is the same rows in every thread. ``temp.main.delta_
 which versions those are. A table that nobody ever loaded is empty where the profile allows that
 (``absent: empty``) and another table is there; it has no version.
 
-Where a model keeps a ``ledger`` of a table in the warehouse (a relation with the columns of
-:class:`lake.changes.Seen`), the plugin reads its last entry when it connects.
+Where a model keeps a ``ledger`` of a table in the warehouse, the plugin reads its last entry when
+it connects (:func:`lake.changes.last_seen` says which columns).
 ``temp.main.delta_changes`` then tells what the next entry is to be made of, and
 ``temp.main.<table>_changes`` has the rows that changed since. See
 https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
