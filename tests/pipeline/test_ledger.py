@@ -273,6 +273,8 @@ def test_what_changed_is_added_to_what_was_counted(built: Built) -> None:
     older = built.run(*COUNTS, "--vars", "{leads_version: 2}")
     assert older.startswith("The leads of version 2 are counted in full, and for this run only:")
     assert built.is_right(version=2)
+    assert built.dbt.run(*COUNTS, "--empty").code == 0
+    assert built.ask("from intermediate.int_lead_events_daily") == []
     assert len(built.ledger) == len(second) + 1
     built.lake.insert()
     assert built.run() == "Of the leads, what changed from version 4 to 5 is counted."
