@@ -8,7 +8,6 @@ newest commit. Here each entry is read by its own number
 
 from __future__ import annotations
 
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,12 +18,14 @@ import pyarrow as pa
 from pyarrow.fs import FileSelector
 
 from lake import tables
+from lake.commit_log import CommitLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deltalake import DeltaTable
 
+    from lake.commit_log import Entry
     from lake.places import Place
 
 ENTRY = re.compile(r"_delta_log/(\d{20})\.json$")
@@ -42,7 +43,7 @@ TIMES_OF_FILES = {
 
 @dataclass(frozen=True)
 class Commit:
-    """One entry of the log.
+    """One entry of the log, in short.
 
     Attributes:
         version: The version that it made.
@@ -67,24 +68,17 @@ def read(place: Place, table: DeltaTable, version: int) -> Commit | None:
     Raises:
         OSError, ValueError: It cannot be read.
     """
-    try:
-        with tables.files(place, table).open_input_file(f"_delta_log/{version:020}.json") as entry:
-            lines = entry.read().splitlines()
-    except FileNotFoundError:
+    entry = CommitLog(place, table).entry(version)
+    if entry is None:
         return None
-    actions: dict[str, list[Any]] = {}
-    for line in lines:
-        if line.strip():
-            for kind, action in json.loads(line).items():
-                actions.setdefault(kind, []).append(action)
-    (info,) = actions.get("commitInfo", [{}])[:1]
+    info = next(entry.having("commitInfo"), {})
     return Commit(
         version=version,
-        committed_at=_time(info, actions),
+        committed_at=_time(info, entry),
         operation=str(info.get("operation") or ""),
         metrics=info.get("operationMetrics") or {},
-        files_added=len(actions.get("add", ())),
-        files_removed=len(actions.get("remove", ())),
+        files_added=len([*entry.having("add")]),
+        files_removed=len([*entry.having("remove")]),
     )
 
 
@@ -124,7 +118,7 @@ def committed_at(place: Place, table: DeltaTable) -> datetime:
     return _utc(max(written, default=table.metadata().created_time))
 
 
-def _time(info: Mapping[str, Any], actions: Mapping[str, list[Any]]) -> datetime | None:
+def _time(info: Mapping[str, Any], entry: Entry) -> datetime | None:
     """Say when a commit was made: by its own word, or else by that of the files it names."""
     own = info.get("inCommitTimestamp") or info.get("timestamp")
     if own is not None:
@@ -132,7 +126,7 @@ def _time(info: Mapping[str, Any], actions: Mapping[str, list[Any]]) -> datetime
     times = [
         action[name]
         for kind, name in TIMES_OF_FILES.items()
-        for action in actions.get(kind, ())
+        for action in entry.having(kind)
         if action.get(name) is not None
     ]
     return _utc(max(times)) if times else None

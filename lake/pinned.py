@@ -40,6 +40,8 @@ class PinnedTable:
         version: The pinned version.
         committed_at: When that version was committed.
         scan: What DuckDB registers; can be read many times.
+        place: The same, as delta-rs takes it.
+        table: The table itself, open at that version.
     """
 
     name: str
@@ -48,6 +50,8 @@ class PinnedTable:
     version: int
     committed_at: datetime
     scan: Any
+    place: Place
+    table: DeltaTable
 
 
 def pin(
@@ -84,6 +88,8 @@ def pin(
             version=table.version(),
             committed_at=committed_at(place, table),
             scan=scan(place, table, added),
+            place=place,
+            table=table,
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
         if failure := place.failure(error):

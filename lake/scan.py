@@ -23,7 +23,7 @@ from lake.errors import TableBroken
 from lake.store_files import StoreFiles, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from deltalake import DeltaTable
 
@@ -78,34 +78,55 @@ class EngineScan:
             self.schema = reader.schema
 
     def _read(self) -> pa.RecordBatchReader:
-        nulls = pa.schema(self._added)
         engine = QueryBuilder(ENGINE_CONFIG).register("scan", self._table)
-        try:
-            reader = pa.RecordBatchReader.from_stream(engine.execute("select * from scan"))
-        except (DeltaError, OSError) as error:
-            if self._watch is None:
-                raise
-            raise self._watch.noted(error, "A deletion vector") from None
-        if self._watch is not None:
-            watched = self._watch.batches(reader)
-            reader = pa.RecordBatchReader.from_batches(reader.schema, watched)
-        if not self._added:
-            return reader
-        schema = pa.schema([*reader.schema, *nulls])
-        return pa.RecordBatchReader.from_batches(
-            schema,
-            (
-                pa.RecordBatch.from_arrays(
-                    [*batch.columns, *(pa.nulls(len(batch), field.type) for field in nulls)],
-                    schema=schema,
-                )
-                for batch in reader
-            ),
+        return stream(
+            lambda: engine.execute("select * from scan"),
+            self._added,
+            self._watch,
+            "A deletion vector",
         )
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Start reading from the first row and hand out the stream's capsule."""
         return self._read().__arrow_c_stream__(requested_schema)
+
+
+def stream(
+    start: Callable[[], Any], added: Sequence[pa.Field], watch: Watch | None, first: str
+) -> pa.RecordBatchReader:
+    """Read what delta-rs' engine yields, with further columns that are null in every row.
+
+    Args:
+        start: Makes the engine start.
+        added: The columns to add behind the engine's own.
+        watch: Where failures are told, if the table is in an object store.
+        first: What the engine reads when it starts, for the error's sentence.
+    """
+    try:
+        reader = pa.RecordBatchReader.from_stream(start())
+    except (DeltaError, OSError) as error:
+        if watch is None:
+            raise
+        raise watch.noted(error, first) from None
+    if watch is not None:
+        reader = pa.RecordBatchReader.from_batches(reader.schema, watch.batches(reader))
+    return _with_nulls(reader, added)
+
+
+def _with_nulls(reader: pa.RecordBatchReader, added: Sequence[pa.Field]) -> pa.RecordBatchReader:
+    if not added:
+        return reader
+    schema = pa.schema([*reader.schema, *added])
+    return pa.RecordBatchReader.from_batches(
+        schema,
+        (
+            pa.RecordBatch.from_arrays(
+                [*batch.columns, *(pa.nulls(len(batch), field.type) for field in added)],
+                schema=schema,
+            )
+            for batch in reader
+        ),
+    )
 
 
 def features(table: DeltaTable) -> frozenset[str]:

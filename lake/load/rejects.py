@@ -11,7 +11,6 @@ from lake import tables
 from lake.load.chunks import ROWS
 
 if TYPE_CHECKING:
-
     from lake.load.staging import Staging
     from lake.places import Place
 

@@ -21,6 +21,7 @@ from pyarrow.fs import FileSelector
 
 from lake import places, tables
 from lake.__main__ import main
+from lake.changes import Mode, Seen, changes_of
 from lake.contracts import LEADS
 from lake.delta_source import Plugin
 from lake.errors import (
@@ -143,6 +144,39 @@ def test_it_is_looked_after_as_in_a_folder(there):
     assert sorted(row["id"] for row in there.rows()) == ["a", "b"]
     with pytest.raises(TableBroken, match=r"Version 1 .* lacks 2 of its data files"):
         pin("leads", there.uri, "1")
+
+
+def changed(there):
+    """Load a lead, and it again with another date; return what changed."""
+    there.lake.load("1.csv", "id,date_relance\na,2024-01-01\nb,\n")
+    before = pin("leads", there.uri)
+    counted = changes_of(before, None).commit
+    there.lake.load("2.csv", "id,date_relance\na,2024-02-02\n")
+    seen = Seen(1, before.table_id, before.version, counted, "", tested=True)
+    return changes_of(pin("leads", there.uri), seen)
+
+
+def test_what_changed_is_told_there_too(there):
+    changes = changed(there)
+    assert changes.mode is Mode.CHANGES, changes.reason
+    with duckdb.connect() as connection:
+        connection.register("changes", changes.scan)
+        rows = connection.sql("select _change_type, id, month(date_relance) from changes")
+        assert sorted(rows.fetchall()) == [
+            ("update_postimage", "a", 2),
+            ("update_preimage", "a", 1),
+        ]
+
+
+def test_a_store_that_dies_while_what_changed_is_read_is_a_sentence(there_alone):
+    changes = changed(there_alone)
+    there_alone.store.meet("GET ", "death")
+    with duckdb.connect() as connection:
+        connection.register("changes", changes.scan)
+        with pytest.raises(duckdb.Error) as raised:
+            connection.sql("from changes").fetchall()
+    assert f"S3 cannot be reached for {there_alone.uri} " in str(raised.value)
+    assert str(raised.value).isprintable()
 
 
 def test_two_writers_at_once_lose_nothing(there):
