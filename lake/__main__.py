@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lake import demo, places
-from lake.contracts import LEADS, MARKETING_CONVERSIONS
+from lake import demo, notion, places
+from lake.contracts import NAMES
 from lake.demo.period import Period
 from lake.errors import LakeError, reason
 from lake.load import load
+from lake.notion import settings
+from lake.upkeep import commands as upkeep
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from lake.load import Loaded
+
 CENTURY = 36_525
-NAMES = {"leads": LEADS, "marketing": MARKETING_CONVERSIONS}
-"""What the tables are called on the command line."""
 
 
 class Commands(click.Group):
@@ -36,10 +38,11 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"max_content_width": 100})
 def main() -> None:
-    """Fill the lake: the Delta tables that everything else is made from.
+    """Fill the lake, the Delta tables that everything else is made from, and look after it.
 
     The tables lie in data/lake/leads and data/lake/marketing_conversions. LEADMARTS_DATA moves
-    both, LEADMARTS_LEADS_URI and LEADMARTS_MARKETING_URI each one by itself.
+    both, LEADMARTS_LEADS_URI and LEADMARTS_MARKETING_URI each one by itself, also into an object
+    store: gs://, s3:// or az://, with credentials in the variables that these have for them.
 
     Exit codes: 0 done, 1 not done and one sentence why, 2 the command line cannot be understood.
     """
@@ -84,7 +87,7 @@ def demo_command(leads: int, days: int, end: datetime | None, seed: int, force: 
     """
     last = end.date() if end else places.today()
     for written in demo.write(leads, Period(last, days, seed), force=force):
-        click.echo(f"{written.name}: {written.rows:,} rows up to {last} in {written.folder}")
+        click.echo(f"{written.name}: {written.rows:,} rows up to {last} in {written.place}")
 
 
 @main.command("load")
@@ -111,18 +114,88 @@ def load_command(table: str, file: Path) -> None:
     the reason; the others are loaded, and the exit code is 0.
     """
     loaded = load(NAMES[table], file)
+    summed = f"{loaded.summed:,} added to others with the same key" if loaded.summed else ""
+    click.echo(_summary(table, loaded, summed))
+
+
+@main.group("ingest")
+def ingest_group() -> None:
+    """Bring leads in from where people keep them."""
+
+
+@ingest_group.command("notion")
+@click.option(
+    "--data-source",
+    metavar="NAME",
+    default="Leads",
+    show_default=True,
+    help="Which data source of the database, by its name or its id.",
+)
+@click.option("--full", is_flag=True, help="Read every page whole, whenever it was edited.")
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Go on if an event date has no property; its values stay as they are.",
+)
+def ingest_notion_command(data_source: str, full: bool, allow_missing: bool) -> None:
+    """Bring the pages of a Notion data source into the table of leads.
+
+    NOTION_TOKEN is the secret of an integration that may read the database, NOTION_DATABASE_ID
+    the database's link or id. Nothing is written in Notion.
+
+    Each page is a lead whose id is the page's. Five properties are event dates: "Date de prise de
+    contact", "Date de réponse du prospect", "Date d'appel proposé", "Date d'appel booké" and "Date
+    de relance"; accents, case and the kind of apostrophe do not matter. Of a range the start
+    counts, and a time gets its date in LEADMARTS_TIMEZONE (Europe/Paris). Every other property
+    becomes a column in snake case.
+
+    Only what was edited since the last time is read whole. A page that is trashed, deleted or
+    moved away makes its lead deleted; leads that came from files are left alone. --full also
+    brings what changes without an edit, such as formulas and renamed options.
+
+    Pages that cannot be taken are kept in leads_rejects beside the table, with the reason; the
+    others are loaded, and the exit code is 0. The same pages again change nothing.
+    """
+    done = notion.ingest(
+        settings.from_environment(), data_source, full=full, allow_missing=allow_missing
+    )
+    for warning in done.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    click.echo(_summary("notion", done.loaded, f"{done.deleted:,} deleted", done.deleted))
+    if done.loaded.added and not done.full:
+        click.echo("New columns have values where pages were edited; --full brings the others.")
+
+
+def _summary(what: str, loaded: Loaded, further: str, deleted: int = 0) -> str:
+    """Return the one line that says what became of some rows.
+
+    Args:
+        what: What they are.
+        loaded: What the upsert did.
+        further: What else there is to say, if anything.
+        deleted: How many of the updated rows were only marked as deleted.
+    """
     done = loaded.upserted
     line = (
-        f"{table}: {done.inserted:,} inserted, {done.updated:,} updated, "
+        f"{what}: {done.inserted:,} inserted, {max(done.updated - deleted, 0):,} updated, "
         f"{done.unchanged:,} unchanged, {loaded.rejected:,} rejected"
     )
-    if loaded.summed:
-        line += f"; {loaded.summed:,} added to others with the same key"
+    if further:
+        line += f"; {further}"
     if loaded.added:
         line += f"; new columns: {', '.join(loaded.added)}"
     if loaded.rejected:
         line += f"; see {loaded.rejects}"
-    click.echo(line)
+    return line
+
+
+for command in (
+    upkeep.status_command,
+    upkeep.history_command,
+    upkeep.compact_command,
+    upkeep.vacuum_command,
+):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

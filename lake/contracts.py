@@ -68,3 +68,6 @@ MARKETING_CONVERSIONS = TableContract(
 
 TABLES = {contract.name: contract for contract in (LEADS, MARKETING_CONVERSIONS)}
 """Every contracted table by its name."""
+
+NAMES = {"leads": LEADS, "marketing": MARKETING_CONVERSIONS}
+"""What the tables are called on the command line."""

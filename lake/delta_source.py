@@ -7,16 +7,23 @@ Named in ``profiles.yml``:
         alias: lake
         config:
           tables:
-            leads: {uri: data/lake/leads, version: latest, absent: empty}
+            leads: {uri: data/lake/leads, version: latest, absent: empty, ledger: counts.ledger}
 
 Each table is opened once per run at one version, and registered on every cursor under its name,
 so that ``temp.main.leads`` is the same rows in every thread. ``temp.main.delta_versions`` tells
 which versions those are. A table that nobody ever loaded is empty where the profile allows that
-(``absent: empty``) and another table is there; it has no version. See https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
+(``absent: empty``) and another table is there; it has no version.
+
+Where a model keeps a ``ledger`` of a table in the warehouse, the plugin reads its last entry when
+it connects (:func:`lake.changes.last_seen` says which columns).
+``temp.main.delta_changes`` then tells what the next entry is to be made of, and
+``temp.main.<table>_changes`` has the rows that changed since. See
+https://github.com/duckdb/dbt-duckdb#writing-your-own-plugins.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +35,13 @@ from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 
+from lake.changes import Changes, Seen, changes_of, last_seen, no_changes
 from lake.contracts import TABLES
-from lake.errors import LakeError, TableMissing
-from lake.pinned import LATEST, PinnedTable, pin
-from lake.places import local_folder, time_zone
+from lake.errors import LakeError, PlaceInvalid, StoreUnreachable, TableMissing
+from lake.pinned import PinnedTable, pin
+from lake.places import at, time_zone
+from lake.stores import is_secret
+from lake.versions import EMPTY, LATEST
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -48,6 +58,22 @@ VERSIONS = pa.schema(
 )
 """The columns of ``temp.main.delta_versions``, one row per table that could be opened."""
 
+CHANGES = pa.schema(
+    [
+        ("name", pa.string()),
+        ("mode", pa.string()),
+        ("reason", pa.string()),
+        ("table_id", pa.string()),
+        ("version", pa.int64()),
+        ("commit_digest", pa.string()),
+        ("seen_entry", pa.int64()),
+        ("seen_version", pa.int64()),
+        ("seen_code", pa.string()),
+        ("seen_tested", pa.bool_()),
+    ]
+)
+"""The columns of ``temp.main.delta_changes``, one row per table that has a ledger; see
+:class:`lake.changes.Changes` and :class:`lake.changes.Seen`."""
 
 NEED_THE_LAKE = frozenset({"run", "build", "test", "freshness", "show", "snapshot"})
 """The dbt commands that read tables. All others connect too, and work without a lake."""
@@ -61,10 +87,14 @@ class Plugin(BasePlugin):
 
         Args:
             plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``
-                and whether it may be ``absent``: ``error`` (as without it) or ``empty``.
+                (see :mod:`lake.versions`), ``options`` of its object store, which go before the
+                environment's, whether it may be ``absent``, ``error`` (as without it) or
+                ``empty``, and the schema and name of its ``ledger``.
         """
         self._tables: dict[str, dict[str, Any]] = plugin_config["tables"]
         self._pinned: list[PinnedTable] | None = None
+        self._seen: dict[str, Seen | None] = {}
+        self._changes: dict[str, Changes] = {}
         self._absent: dict[str, str] = {}
         self._unreadable: list[str] = []
         self._lock = threading.Lock()
@@ -83,6 +113,13 @@ class Plugin(BasePlugin):
             time_zone()
         except LakeError as error:
             raise DbtRuntimeError(str(error)) from error
+
+    def configure_connection(self, conn: DuckDBPyConnection) -> None:
+        """Read the last entry of every ledger, before the run adds another."""
+        if self._pinned is None:  # dbt-duckdb closes and opens the warehouse within a run
+            for name, table in self._tables.items():
+                if "ledger" in table:
+                    self._seen[name] = last_seen(conn, table["ledger"])
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         """Register each readable table, and what versions they are, on one cursor.
@@ -103,6 +140,15 @@ class Plugin(BasePlugin):
             {column: getattr(table, column) for column in VERSIONS.names} for table in pinned
         ]
         cursor.register("delta_versions", pa.Table.from_pylist(versions, VERSIONS))
+        for name in self._seen:
+            changes = self._changes.get(name)
+            cursor.register(f"{name}_changes", changes.scan if changes else no_changes(name))
+        rows = [
+            _row(table, self._changes[table.name])
+            for table in pinned
+            if table.name in self._changes
+        ]
+        cursor.register("delta_changes", pa.Table.from_pylist(rows, CHANGES))
 
     def _open(self, needed: bool) -> list[PinnedTable]:
         """Open every table once; threads that come meanwhile wait and get the same."""
@@ -110,7 +156,11 @@ class Plugin(BasePlugin):
             if self._pinned is None:
                 self._pinned = []
                 for name, table in self._tables.items():
-                    self._open_one(name, table, self._pinned)
+                    try:
+                        self._open_one(name, table, self._pinned)
+                    except StoreUnreachable as error:
+                        self._unreadable.append(str(error))
+                        break  # waiting as long again for the next table would tell nothing new
                 if not self._pinned:  # no lake at all is nobody's intention; one sentence is enough
                     self._unreadable += [*self._absent.values()][:1]
                 elif needed and not self._unreadable:
@@ -119,15 +169,62 @@ class Plugin(BasePlugin):
                         fire_event(Note(msg=warning), level=EventLevel.WARN)
             return self._pinned
 
-    def _open_one(self, name: str, table: dict[str, Any], pinned: list[PinnedTable]) -> None:
-        uri, version = str(table["uri"]), str(table.get("version", LATEST))
+    def _open_one(self, name: str, config: dict[str, Any], pinned: list[PinnedTable]) -> None:
+        uri, version = str(config["uri"]), str(config.get("version", LATEST))
+        if version == EMPTY and name in TABLES:
+            self._absent[name] = f"'{EMPTY}' was asked for as its version."
+            return
         try:
-            pinned.append(pin(name, uri, version))
+            options = _options(name, config)
+            table = pin(name, uri, version, options)
         except TableMissing as error:
-            may_be = table.get("absent") == "empty" and version == LATEST and name in TABLES
-            if may_be and not local_folder(uri).exists():
+            may_be = config.get("absent") == "empty" and version == LATEST and name in TABLES
+            folder = at(uri, options).folder
+            if may_be and not (folder and folder.exists()):
                 self._absent[name] = str(error)
             else:
                 self._unreadable.append(str(error))
+        except StoreUnreachable:
+            raise
         except LakeError as error:
             self._unreadable.append(str(error))
+        else:
+            pinned.append(table)
+            if name in self._seen:
+                self._changes[name] = changes_of(table, self._seen[name])
+
+
+def _row(table: PinnedTable, changes: Changes) -> dict[str, Any]:
+    """Write a table's changes as a row of ``temp.main.delta_changes``."""
+    seen = changes.seen
+    return {
+        "name": table.name,
+        "mode": changes.mode,
+        "reason": changes.reason,
+        "table_id": table.table_id,
+        "version": table.version,
+        "commit_digest": changes.commit,
+        "seen_entry": seen.entry if seen else 0,
+        "seen_version": seen.version if seen else None,
+        "seen_code": seen.code if seen else None,
+        "seen_tested": bool(seen and seen.tested),
+    }
+
+
+def _options(name: str, table: dict[str, Any]) -> dict[str, str]:
+    """Return a table's options in the profile; an empty one counts as not set.
+
+    Raises:
+        PlaceInvalid: A secret is written out there. ``dbt debug`` prints the profile, less what
+            variables called ``DBT_ENV_SECRET_…`` hold.
+    """
+    options = {key: str(value) for key, value in (table.get("options") or {}).items() if value}
+    hidden = {value for key, value in os.environ.items() if key.startswith("DBT_ENV_SECRET_")}
+    for option, value in options.items():
+        if is_secret(option) and value not in hidden:
+            raise PlaceInvalid(
+                f"The option {option} of {name} in profiles.yml is a secret that `dbt debug` would "
+                "print: take it from env_var('DBT_ENV_SECRET_…'), or leave it out and set "
+                f"{option.upper()}."
+            )
+    return options

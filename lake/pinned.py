@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSelector
 
+from lake import tables
+from lake.commits import committed_at
 from lake.contracts import TABLES
-from lake.errors import ContractBroken, TableBroken, TableMissing, reason
-from lake.places import URI_VARIABLES, local_folder, table_uri
+from lake.errors import ContractBroken, TableBroken, TableMissing
+from lake.places import URI_VARIABLES, at, table_uri
 from lake.scan import scan
+from lake.versions import LATEST, resolve
 
 if TYPE_CHECKING:
-    from lake.contracts import TableContract
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-LATEST = "latest"
+    from deltalake import DeltaTable
+
+    from lake.contracts import TableContract
+    from lake.places import Place
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class PinnedTable:
         version: The pinned version.
         committed_at: When that version was committed.
         scan: What DuckDB registers; can be read many times.
+        place: The same, as delta-rs takes it.
+        table: The table itself, open at that version.
     """
 
     name: str
@@ -44,42 +50,53 @@ class PinnedTable:
     version: int
     committed_at: datetime
     scan: Any
+    place: Place
+    table: DeltaTable
 
 
-def pin(name: str, uri: str, version: str = LATEST) -> PinnedTable:
+def pin(
+    name: str, uri: str, version: str = LATEST, options: Mapping[str, str] | None = None
+) -> PinnedTable:
     """Open a Delta table at one version and hold it to its contract, if it has one.
 
     Args:
         name: The table's name; :data:`lake.contracts.TABLES` has the contracts.
-        uri: A path.
-        version: A version number, or ``latest``.
+        uri: A path, or a URI in an object store.
+        version: A version number, ``latest``, or a moment: see :func:`lake.versions.resolve`.
+        options: Options of the object store that go before the environment's.
 
     Raises:
-        PlaceInvalid: The place is not on this machine.
+        PlaceInvalid: There can be no table at that place, or its credentials are missing.
+        StoreFailed: The object store cannot be reached, refuses, or lacks the bucket.
         TableMissing: There is no table there, or not that version of it.
         TableBroken: Its log or a data file is damaged or gone.
         ContractBroken: A column is missing or has a type it cannot have.
     """
-    folder = str(local_folder(uri))
+    place = at(uri, options)
     try:
-        if not DeltaTable.is_deltatable(folder):
+        newest = tables.newest(place)
+        if newest is None:
             raise TableMissing(_no_table(name, uri))
-        table = _open(name, folder, version)
+        table = _open(name, place, newest, version)
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
-        _all_files_are_there(name, table)
+        _all_files_are_there(name, place, table)
         return PinnedTable(
             name=name,
             uri=uri,
             table_id=str(table.metadata().id),
             version=table.version(),
-            committed_at=_committed_at(table),
-            scan=scan(table, added),
+            committed_at=committed_at(place, table),
+            scan=scan(place, table, added),
+            place=place,
+            table=table,
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        if failure := place.failure(error):
+            raise failure from None
         raise TableBroken(
-            f"The Delta table {name} at {uri} cannot be read ({reason(error)}): restore it from a "
-            "backup or load it anew."
+            f"The Delta table {name} at {place} cannot be read ({place.reason(error)}): restore it "
+            "from a backup or load it anew."
         ) from error
 
 
@@ -141,40 +158,35 @@ def _accepts(contracted: pa.DataType, actual: pa.DataType) -> bool:
     )
 
 
-def _open(name: str, uri: str, version: str) -> DeltaTable:
-    """Open a table at a version number or at its latest version."""
-    table = DeltaTable(uri)
-    if version == LATEST:
-        return table
+def _open(name: str, place: Place, table: DeltaTable, asked: str) -> DeltaTable:
+    """Bring a table from its newest version to the one that is asked for."""
     newest = table.version()
-    if not (version.isascii() and version.isdecimal()):
-        raise TableMissing(
-            f"'{version}' is no version of the Delta table {name}: give a whole number from 0 to "
-            f"{newest}, or '{LATEST}'."
-        )
-    if int(version) > newest:
-        raise TableMissing(
-            f"The Delta table {name} at {uri} has no version {version}: give a whole number from 0 "
-            f"to {newest}, or '{LATEST}'."
-        )
+    version = resolve(place, table, name, asked)
+    if version == newest:
+        return table
     try:
-        table.load_as_version(int(version))
+        table.load_as_version(version)
     except DeltaError as error:
+        if failure := place.failure(error):
+            raise failure from None
         raise TableMissing(
-            f"Version {version} of the Delta table {name} at {uri} is no longer kept "
-            f"({reason(error)}): name a newer one, up to {newest}."
+            f"Version {version} of the Delta table {name} at {place} is no longer kept "
+            f"({place.reason(error)}): name a newer one, up to {newest}."
         ) from error
     return table
 
 
-def _all_files_are_there(name: str, table: DeltaTable) -> None:
-    """See that every data file of a local table exists: a lost one would fail only mid-build."""
+def _all_files_are_there(name: str, place: Place, table: DeltaTable) -> None:
+    """See that every data file exists: a lost one would fail only mid-build.
+
+    In an object store that is one request for each thousand files, or for each partition: those
+    of a partitioned table are left to fail mid-build.
+    """
+    if place.folder is None and table.metadata().partition_columns:
+        return
+    there = _is_file if place.folder is not None else _listed(place, table)
     # They come percent-encoded, but a partition's folder may have a percent sign of its own.
-    lost = [
-        uri
-        for uri in table.file_uris()
-        if not Path(unquote(uri)).is_file() and not Path(uri).is_file()
-    ]
+    lost = [uri for uri in table.file_uris() if not there(unquote(uri)) and not there(uri)]
     if lost:
         raise TableBroken(
             f"Version {table.version()} of the Delta table {name} lacks {len(lost)} of its data "
@@ -183,24 +195,10 @@ def _all_files_are_there(name: str, table: DeltaTable) -> None:
         )
 
 
-def _committed_at(table: DeltaTable) -> datetime:
-    """Read when the pinned version was committed, in UTC.
+def _is_file(uri: str) -> bool:
+    return Path(uri).is_file()
 
-    ``DeltaTable.history`` numbers backwards from the pinned version but starts at the newest
-    commit, so the commit's own entry of the log is read instead: its ``commitInfo``, or, where a
-    writer left that out or the log was cleaned up, the age of the youngest data file.
-    """
-    log = DeltaStorageHandler(table.table_uri)
-    try:
-        with log.open_input_file(f"_delta_log/{table.version():020}.json") as entry:
-            actions = [json.loads(line) for line in entry.read().splitlines() if line.strip()]
-    except FileNotFoundError:
-        actions = []
-    info: dict[str, Any] = next(
-        (action["commitInfo"] for action in actions if "commitInfo" in action), {}
-    )
-    milliseconds = info.get("inCommitTimestamp") or info.get("timestamp")
-    if milliseconds is None:
-        written = pa.table(table.get_add_actions())["modification_time"].to_pylist()
-        milliseconds = max(written, default=table.metadata().created_time)
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+
+def _listed(place: Place, table: DeltaTable) -> Callable[[str], bool]:
+    listed = tables.files(place, table).get_file_info(FileSelector(""))
+    return {f"{place}/{info.path}" for info in listed}.__contains__

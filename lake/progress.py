@@ -23,7 +23,8 @@ LINE_EVERY = 10.0
 class Progress:
     """The progress of one piece of work, on standard error.
 
-    Use it as a context manager and tell it the share that is done.
+    Use it as a context manager and tell it the share that is done, or how much is where nobody
+    knows how much there is.
     """
 
     def __init__(self, title: str) -> None:
@@ -46,21 +47,32 @@ class Progress:
         Args:
             share: From 0 to 1.
         """
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=share)
-        elif time.monotonic() >= self._next:
-            self._show(share)
+        self._show(self._title, share, f"{self._title}, {share:.0%}")
 
-    def _show(self, share: float) -> None:
+    def counted(self, number: int) -> None:
+        """Say how many are done, without saying of how many.
+
+        Args:
+            number: At least 0.
+        """
+        line = f"{self._title}, {number:,}"
+        self._show(line, None, line)
+
+    def _show(self, title: str, share: float | None, line: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], description=title, completed=share)
+            return
+        if time.monotonic() < self._next:
+            return
         if not sys.stderr.isatty():
             self._next = time.monotonic() + LINE_EVERY
-            print(f"{self._title}, {share:.0%}", file=sys.stderr, flush=True)  # noqa: T201 - the plain line itself
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - the plain line itself
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         console = Console(stderr=True)
         self._bar = Bar(*columns, TimeRemainingColumn(), console=console, transient=True)
         self._bar.start()
-        task = self._bar.add_task(self._title, total=1.0)
+        task = self._bar.add_task(title, total=None if share is None else 1.0)
         self._bar.update(task, completed=share)
 
     def __exit__(

@@ -9,18 +9,25 @@ https://github.com/delta-io/delta/blob/master/PROTOCOL.md#valid-feature-names-in
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 from deltalake import QueryBuilder
+from deltalake.exceptions import DeltaError
 from pyarrow.dataset import ParquetReadOptions
+from pyarrow.fs import PyFileSystem
 
 from lake.errors import TableBroken
+from lake.store_files import StoreFiles, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from deltalake import DeltaTable
+
+    from lake.places import Place
 
 DATASET_FEATURES = frozenset({"timestampNtz"})
 """Features that a PyArrow dataset reads right."""
@@ -37,6 +44,15 @@ ENGINE_CONFIG = {"datafusion.execution.parquet.coerce_int96": "us"}
 """Spark's INT96 timestamps overflow in nanoseconds before 1677 and after 2262."""
 
 
+NO_ROOM = (
+    duckdb.IOException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
+
+
 class EngineScan:
     """A Delta table as DataFusion reads it: an Arrow stream that can be read again and again.
 
@@ -45,40 +61,72 @@ class EngineScan:
     DuckDB reads it. The engine prunes nothing for DuckDB: every read is a whole scan.
     """
 
-    def __init__(self, table: DeltaTable, added: Sequence[pa.Field]) -> None:
+    def __init__(
+        self, table: DeltaTable, added: Sequence[pa.Field], watch: Watch | None = None
+    ) -> None:
         """Prepare the scan; nothing is read yet.
 
         Args:
             table: The table at its pinned version.
             added: Columns the table does not have, to be read as nulls.
+            watch: Where failures are told, if it is in an object store.
         """
         self._table = table
         self._added = added
+        self._watch = watch
         with self._read() as reader:
             self.schema = reader.schema
 
     def _read(self) -> pa.RecordBatchReader:
-        nulls = pa.schema(self._added)
         engine = QueryBuilder(ENGINE_CONFIG).register("scan", self._table)
-        stream = engine.execute("select * from scan")
-        reader = pa.RecordBatchReader.from_stream(stream)
-        if not self._added:
-            return reader
-        schema = pa.schema([*reader.schema, *nulls])
-        return pa.RecordBatchReader.from_batches(
-            schema,
-            (
-                pa.RecordBatch.from_arrays(
-                    [*batch.columns, *(pa.nulls(len(batch), field.type) for field in nulls)],
-                    schema=schema,
-                )
-                for batch in reader
-            ),
+        return stream(
+            lambda: engine.execute("select * from scan"),
+            self._added,
+            self._watch,
+            "A deletion vector",
         )
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Start reading from the first row and hand out the stream's capsule."""
         return self._read().__arrow_c_stream__(requested_schema)
+
+
+def stream(
+    start: Callable[[], Any], added: Sequence[pa.Field], watch: Watch | None, first: str
+) -> pa.RecordBatchReader:
+    """Read what delta-rs' engine yields, with further columns that are null in every row.
+
+    Args:
+        start: Makes the engine start.
+        added: The columns to add behind the engine's own.
+        watch: Where failures are told, if the table is in an object store.
+        first: What the engine reads when it starts, for the error's sentence.
+    """
+    try:
+        reader = pa.RecordBatchReader.from_stream(start())
+    except (DeltaError, OSError) as error:
+        if watch is None:
+            raise
+        raise watch.noted(error, first) from None
+    if watch is not None:
+        reader = pa.RecordBatchReader.from_batches(reader.schema, watch.batches(reader))
+    return _with_nulls(reader, added)
+
+
+def _with_nulls(reader: pa.RecordBatchReader, added: Sequence[pa.Field]) -> pa.RecordBatchReader:
+    if not added:
+        return reader
+    schema = pa.schema([*reader.schema, *added])
+    return pa.RecordBatchReader.from_batches(
+        schema,
+        (
+            pa.RecordBatch.from_arrays(
+                [*batch.columns, *(pa.nulls(len(batch), field.type) for field in added)],
+                schema=schema,
+            )
+            for batch in reader
+        ),
+    )
 
 
 def features(table: DeltaTable) -> frozenset[str]:
@@ -91,12 +139,16 @@ def features(table: DeltaTable) -> frozenset[str]:
     return used | {"columnMapping"} if mapped else used
 
 
-def scan(table: DeltaTable, added: Sequence[pa.Field] = ()) -> Any:  # noqa: ANN401 -- PyArrow has no types
+def scan(
+    place: Place, table: DeltaTable, added: Sequence[pa.Field] = (), watch: Watch | None = None
+) -> Any:  # noqa: ANN401 -- PyArrow has no types
     """Return an object that DuckDB can register and read many times, from many threads.
 
     Args:
+        place: Where the table is.
         table: The table at its pinned version.
         added: Columns the table does not have, to be read as nulls.
+        watch: Where failures while it is read are told, for whoever asks.
 
     Raises:
         TableBroken: The table uses a feature that no reader here understands.
@@ -104,11 +156,43 @@ def scan(table: DeltaTable, added: Sequence[pa.Field] = ()) -> Any:  # noqa: ANN
     used = features(table)
     if unknown := used - ENGINE_FEATURES:
         raise TableBroken(
-            f"The Delta table at {table.table_uri} uses {', '.join(sorted(unknown))}, which no "
+            f"The Delta table at {place} uses {', '.join(sorted(unknown))}, which no "
             "reader here understands: have its writer turn that feature off."
         )
+    if place.folder is None and watch is None:
+        watch = Watch(place)
     if used - DATASET_FEATURES:
-        return EngineScan(table, added)
+        return EngineScan(table, added, watch)
+    files = None if watch is None else PyFileSystem(StoreFiles(table, watch))
     options = ParquetReadOptions(coerce_int96_timestamp_unit="us")  # as in ENGINE_CONFIG
-    dataset = table.to_pyarrow_dataset(parquet_read_options=options)
+    dataset = table.to_pyarrow_dataset(filesystem=files, parquet_read_options=options)
     return dataset.replace_schema(pa.schema([*dataset.schema, *added])) if added else dataset
+
+
+@contextmanager
+def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
+    """Scan a table, and turn what goes wrong while DuckDB reads it into one sentence.
+
+    Args:
+        place: Where the table is.
+        table: The table.
+
+    Yields:
+        What :func:`scan` returns.
+
+    Raises:
+        StoreFailed: The object store has failed.
+        TableBroken: The table cannot be read.
+    """
+    watch = None if place.folder is not None else Watch(place)
+    try:
+        yield scan(place, table, watch=watch)
+    except NO_ROOM:
+        raise  # in DuckDB's own database, whatever the table is like
+    except (duckdb.Error, DeltaError, pa.ArrowException) as error:
+        if watch is not None and watch.failure is not None:
+            raise watch.failure from None
+        raise TableBroken(
+            f"The Delta table in {place} cannot be read ({place.reason(error)}): restore it from "
+            "a backup, or remove it and load it anew."
+        ) from error

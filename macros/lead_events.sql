@@ -9,6 +9,36 @@
 {% endmacro %}
 
 
+{% macro staged_lead() -%}
+    cast(id as varchar) as lead_id,
+    -- A timestamp's day is that of the session's time zone, which the profile sets.
+    {%- for event_type in lead_event_types() %}
+    cast({{ event_type }} as date) as {{ event_type }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{% macro lead_exists() -%}
+    deleted is not true
+{%- endmacro %}
+
+
+{% macro count_lead_events(leads, count='count(*)') -%}
+    select
+        case
+            {%- for event_type in lead_event_types() %}
+            when grouping({{ event_type }}) = 0 then '{{ event_type }}'
+            {%- endfor %}
+        end as event_type,
+        coalesce({{ lead_event_types() | join(', ') }}) as event_date,
+        {{ count }} as leads
+    from {{ leads }}
+    -- sqlfluff's duckdb dialect does not know GROUPING SETS yet.
+    group by grouping sets (({{ lead_event_types() | join('), (') }})) -- noqa: PRS
+    having coalesce({{ lead_event_types() | join(', ') }}) is not null
+{%- endmacro %}
+
+
 {% macro pivot_lead_events(measure) %}
     {%- for event_type in lead_event_types() %}
     cast(coalesce(sum({{ measure }}) filter (where event_type = '{{ event_type }}'), 0) as bigint)

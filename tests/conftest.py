@@ -1,7 +1,8 @@
-"""What all tests share: one option, and what is made once for all of pytest's workers."""
+"""What all tests share: one option, what is made once for all of their workers, object stores."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,13 @@ import pytest
 
 from publication.durable import exclusive
 from tests.api import contract
+from tests.object_stores import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.object_stores.servers import ObjectStore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,3 +56,34 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Calla
         return folder
 
     return made_once
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ObjectStore]]:
+    """S3 and Google Cloud Storage, by their schemes."""
+    with servers.moto(tmp_path_factory.mktemp("moto")) as stores:
+        yield stores
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Azure Blob Storage, where there is node."""
+    if reason := servers.why_no_azurite():
+        pytest.skip(reason)
+    with servers.azurite(tmp_path_factory.mktemp("azurite")) as store:
+        yield store
+
+
+@pytest.fixture
+def no_store_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith(servers.PREFIXES)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=["s3", "gs", "az"])
+def object_store(request: pytest.FixtureRequest, no_store_known: None) -> ObjectStore:
+    """Each object store in turn; nothing in the environment says where it is yet."""
+    if request.param == "az":
+        return request.getfixturevalue("azurite")
+    return request.getfixturevalue("moto")[request.param]

@@ -16,10 +16,10 @@ from lake.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from lake.contracts import TableContract
     from lake.demo.period import Period
+    from lake.places import Place
 
 BATCH = 100_000
 """Leads made at a time, which bounds the memory and changes nothing in the content."""
@@ -30,7 +30,7 @@ class Written:
     """One table of the demo lake, and what was written to it."""
 
     name: str
-    folder: Path
+    place: Place
     rows: int
 
 
@@ -45,33 +45,33 @@ def write(leads: int, period: Period, *, force: bool) -> list[Written]:
     Raises:
         TableExists: There is a table at one of the places and ``force`` is not set; nothing has
             been written.
-        PlaceInvalid: A place is not on this machine.
+        PlaceInvalid: A place is none for a table.
+        StoreFailed: An object store cannot be reached, or refuses.
     """
-    folders = {
-        contract.name: places.local_folder(places.table_uri(contract))
-        for contract in (MARKETING_CONVERSIONS, LEADS)
+    found = {
+        contract.name: places.table_place(contract) for contract in (MARKETING_CONVERSIONS, LEADS)
     }
-    for folder in folders.values():
-        if not force and tables.open_table(folder) is not None:
+    for place in found.values():
+        if not force and tables.open_table(place) is not None:
             raise TableExists(
-                f"There is a Delta table in {folder} already, and a demo must not replace your "
+                f"There is a Delta table in {place} already, and a demo must not replace your "
                 "rows by made-up ones: choose another place with LEADMARTS_DATA, or add --force "
                 "to put the demo's rows in a new version of it."
             )
     return [
-        _write(MARKETING_CONVERSIONS, folders, DemoMarketing(period).batches()),
-        _write(LEADS, folders, DemoLeads(leads, period).batches(BATCH), SCHEMA, leads),
+        _write(MARKETING_CONVERSIONS, found, DemoMarketing(period).batches()),
+        _write(LEADS, found, DemoLeads(leads, period).batches(BATCH), SCHEMA, leads),
     ]
 
 
 def _write(
     contract: TableContract,
-    folders: dict[str, Path],
+    found: dict[str, Place],
     batches: Iterable[pa.RecordBatch],
     schema: pa.Schema | None = None,
     expected: int | None = None,
 ) -> Written:
-    folder = folders[contract.name]
+    place = found[contract.name]
     rows = 0
 
     def counted(progress: Progress) -> Iterator[pa.RecordBatch]:
@@ -84,8 +84,8 @@ def _write(
 
     with Progress(f"{contract.name}: writing") as progress:
         reader = pa.RecordBatchReader.from_batches(schema or contract.schema, counted(progress))
-        if (table := tables.open_table(folder)) is None:
-            tables.create(folder, reader)
+        if (table := tables.open_table(place)) is None:
+            tables.create(place, reader)
         else:
-            tables.replace(table, reader)
-    return Written(contract.name, folder, rows)
+            tables.replace(place, table, reader)
+    return Written(contract.name, place, rows)

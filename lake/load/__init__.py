@@ -1,4 +1,4 @@
-"""Loads a file into a table of the lake: all of what can be taken, or nothing."""
+"""Brings rows into a table of the lake: all of those that can be taken, or nothing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from lake.pinned import conform
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
     from lake.contracts import TableContract
+    from lake.load.chunks import Source
+    from lake.places import Place
 
 WAITS = (0.1, 0.3, 1.0, 2.0, 4.0)
 """Seconds to wait after each commit that another writer's commit came before."""
@@ -29,11 +31,11 @@ WAITS = (0.1, 0.3, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of a file's rows.
+    """What became of a source's rows.
 
     Attributes:
         upserted: Those that were taken.
-        summed: Rows that were added to others of the same file with the same key.
+        summed: Rows that were added to others of the same source with the same key.
         rejected: Rows that cannot be taken.
         rejects: Where those are kept.
         added: The attributes that the table did not have before: a misspelled column is one.
@@ -42,35 +44,51 @@ class Loaded:
     upserted: Upserted
     summed: int
     rejected: int
-    rejects: Path
+    rejects: Place
     added: tuple[str, ...]
 
 
 def load(contract: TableContract, path: Path) -> Loaded:
-    """Load a file into a table, which is made if there is none.
-
-    Rejected rows are kept first, so that none is lost if the table cannot be written. Either
-    table is written in one commit, and not at all where there is nothing new.
+    """Load a file into a table, as :func:`bring` does.
 
     Args:
         contract: The table's contract.
         path: A CSV, NDJSON or Parquet file.
 
     Raises:
-        InputRejected: The file cannot be read as a whole.
+        LakeError: The file's kind is not known, or what :func:`bring` raises.
+    """
+    return bring(contract, open_file(path))
+
+
+def bring(
+    contract: TableContract, source: Source, commit: CommitProperties = tables.AT_ONCE
+) -> Loaded:
+    """Bring a source's rows into a table, which is made if there is none.
+
+    Rejected rows are kept first, so that none is lost if the table cannot be written. Either
+    table is written in one commit, and not at all where there is nothing new.
+
+    Args:
+        contract: The table's contract.
+        source: Where the rows come from; it is read again if the table's columns change meanwhile.
+        commit: What is committed with the rows.
+
+    Raises:
+        InputRejected: The source cannot be read as a whole.
         ContractBroken: The table is not what its contract says.
         TableBroken: The table cannot be read or written.
         TableBusy: Other writers committed before every attempt.
         PlaceInvalid: The table's place or the time zone is none.
+        StoreFailed: The table's object store cannot be reached, or refuses.
     """
-    folder = places.local_folder(places.table_uri(contract))
-    file = open_file(path)
+    place = places.table_place(contract)
     zone = places.time_zone()
     loaded = None
     while loaded is None:
-        schema = _schema(contract, tables.open_table(folder))
-        with staging(file, contract, schema, zone) as staged:
-            loaded = _write(contract, folder, path, staged, schema)
+        schema = _schema(contract, tables.open_table(place))
+        with staging(source, contract, schema, zone) as staged:
+            loaded = _write(contract, place, staged, schema, commit)
     return loaded
 
 
@@ -84,7 +102,11 @@ def _schema(contract: TableContract, table: DeltaTable | None) -> pa.Schema:
 
 
 def _write(
-    contract: TableContract, folder: Path, path: Path, staged: Staging, schema: pa.Schema
+    contract: TableContract,
+    place: Place,
+    staged: Staging,
+    schema: pa.Schema,
+    commit: CommitProperties,
 ) -> Loaded | None:
     """Write staged rows, as often as others come before.
 
@@ -92,15 +114,15 @@ def _write(
         What was done, or ``None`` if the table's columns are no longer those the rows were
         staged for.
     """
-    beside = places.rejects_folder(folder)
+    beside = places.rejects_place(place)
     for attempt, wait in enumerate(WAITS, start=1):
-        table = tables.open_table(folder)
+        table = tables.open_table(place)
         if _schema(contract, table) != schema:
             return None
         try:
-            rejected = rejects.keep(staged, path, beside)
-            upserted = upsert(staged, contract, folder, table)
-            now = _schema(contract, tables.open_table(folder))
+            rejected = rejects.keep(staged, beside)
+            upserted = upsert(staged, contract, place, table, commit)
+            now = _schema(contract, tables.open_table(place))
             added = tuple(c for c in now.names if c not in {*schema.names, *contract.schema.names})
             return Loaded(upserted, staged.summed, rejected, beside, added)
         except TableBusy:

@@ -1,4 +1,4 @@
-"""Rows of an input file, some at a time, every row with the line it stands on."""
+"""Rows on their way into a table, some at a time, and where they come from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from lake.load.parse import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 ROWS = 50_000
 """How many rows are read at a time, which bounds the memory."""
@@ -41,7 +40,7 @@ class Chunk:
         lines: Where each row starts, 1 being the first line of the file. A header counts, and so
             do blank lines and those within a quoted cell. In Parquet it is the row's number.
         columns: The cells by column: Python values, ``None`` being an empty cell, or Arrow.
-        share: How much of the file is read with this chunk, from 0 to 1.
+        share: How much of the source is read with this chunk, from 0 to 1.
         present: For each row the columns it has, where they differ from row to row.
         broken: What stood among these rows and could not be taken apart into cells.
     """
@@ -63,22 +62,27 @@ class Chunk:
         }
 
 
-class InputFile(Protocol):
-    """A file of rows.
+class Source(Protocol):
+    """What rows come from, such as a file.
 
     Attributes:
-        path: Where it is.
-        header: The file's columns, or ``None`` where only its rows tell.
+        place: What an error calls it, such as a file's path.
+        name: What it is called in short.
+        header: Its columns, or ``None`` where only its rows tell.
     """
 
-    path: Path
+    place: str
+    name: str
     header: Sequence[str] | None
 
     def type_of(self, column: str) -> pa.DataType | None:
         """Return the type of an attribute column that is new; ``None`` if its values decide."""
 
+    def digest(self) -> str | None:
+        """Return what names its content as a whole; ``None`` if each row stands for itself."""
+
     def chunks(self) -> Iterator[Chunk]:
-        """Read the file from its start.
+        """Read it from its start.
 
         Raises:
             InputRejected: It cannot be read on.

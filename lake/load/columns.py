@@ -1,4 +1,4 @@
-"""Which columns a file brings, and the type of each."""
+"""Which columns a source brings, and the type of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lake.contracts import TableContract
-    from lake.load.chunks import InputFile
+    from lake.load.chunks import Source
 
 LINE, PRESENT, KNOWN = "_line", "_present", "_known"
 """What staging adds to a file's columns."""
@@ -33,41 +33,41 @@ INTEGER_LIMIT = 2**63
 
 
 class Columns:
-    """The columns of one file on their way into one table.
+    """The columns of one source on their way into one table.
 
-    A column has the type that the table gives it, or the contract, or the file. Where none of
+    A column has the type that the table gives it, or the contract, or the source. Where none of
     them does, its cells are kept as text until all of them have been seen.
     """
 
-    def __init__(self, file: InputFile, contract: TableContract, table: pa.Schema) -> None:
-        """Prepare the columns of a file.
+    def __init__(self, source: Source, contract: TableContract, table: pa.Schema) -> None:
+        """Prepare the columns of a source.
 
         Args:
-            file: Its header is checked at once, if it has one.
+            source: Its header is checked at once, if it has one.
             contract: What the table promises.
             table: The columns that the table has.
 
         Raises:
             InputRejected: The header lacks a key column or has a name that cannot be.
         """
-        self._file = file
+        self._source = source
         known = {field.name: field.type for field in (*contract.schema, *table)}
         self._known: dict[str, pa.DataType] = known
         self._spelling = {name.lower(): name for name in known}
         self._kinds: dict[str, set[type]] = {}
         self.types: dict[str, pa.DataType] = {}
-        if file.header is not None:
-            self._check_header(file.header, contract.key)
+        if source.header is not None:
+            self._check_header(source.header, contract.key)
 
     def _check_header(self, header: Sequence[str], key: Sequence[str]) -> None:
         if missing := [name for name in key if name not in header]:
             raise InputRejected(
-                f"{self._file.path} has no column {' and no column '.join(missing)}: its columns "
-                f"are {', '.join(header)}, and each row needs {', '.join(key)}."
+                f"{self._source.place} has no column {' and no column '.join(missing)}: its "
+                f"columns are {', '.join(header)}, and each row needs {', '.join(key)}."
             )
         if twice := sorted({name for name in header if list(header).count(name) > 1}):
             raise InputRejected(
-                f"{self._file.path} has two columns called {twice[0]}: rename or remove one."
+                f"{self._source.place} has two columns called {twice[0]}: rename or remove one."
             )
         self.admit(header)
 
@@ -84,18 +84,18 @@ class Columns:
         for name in new:
             if not name or name.lower() in RESERVED or CONTROL.intersection(map(category, name)):
                 raise InputRejected(
-                    f"{self._file.path} has a column called {name!r}, which no column of the lake "
-                    "may be called: rename it."
+                    f"{self._source.place} has a column called {name!r}, which no column of the "
+                    "lake may be called: rename it."
                 )
             if name.lower() not in self._spelling and len(self._spelling) >= COLUMN_LIMIT:
                 raise InputRejected(
-                    f"{self._file.path} has a column called {name}, with which the table would "
+                    f"{self._source.place} has a column called {name}, with which the table would "
                     f"have more than {COLUMN_LIMIT:,}: take out those that nobody needs."
                 )
             spelling = self._spelling.setdefault(name.lower(), name)
             if spelling != name:
                 raise InputRejected(
-                    f"{self._file.path} has a column called {name} where there is one called "
+                    f"{self._source.place} has a column called {name} where there is one called "
                     f"{spelling}: upper and lower case do not make another column, so rename it."
                 )
             self.types[name] = self._type(name)
@@ -105,7 +105,7 @@ class Columns:
         """Return the type in which a column is staged."""
         if name in self._known:
             return self._known[name]
-        if (own := self._file.type_of(name)) is None:
+        if (own := self._source.type_of(name)) is None:
             self._kinds[name] = set()
         return own or pa.string()
 

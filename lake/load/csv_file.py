@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from lake.errors import InputRejected
 from lake.load.chunks import ROWS, Chunk, Rejected
+from lake.load.input_file import InputFile
 from lake.load.octets import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -21,7 +22,7 @@ CELL_LIMIT = 16 * 2**20
 """How many characters a cell may have; Python's own limit is 131,072."""
 
 
-class CsvFile:
+class CsvFile(InputFile):
     """A CSV file. Every new column is text; an empty cell is empty, quoted or not."""
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +31,7 @@ class CsvFile:
         Raises:
             InputRejected: There is none, or a column has no name.
         """
-        self.path = path
+        super().__init__(path)
         with reading(path) as octets, _text(octets.stream) as text:
             _, names = next(iter(_Records(path, text)), (1, []))
         if isinstance(names, Rejected):
@@ -42,7 +43,7 @@ class CsvFile:
                 f"{path} has {other!r} between its cells where a comma must be: save it with "
                 "commas, and with a point in decimal numbers."
             )
-        self.header: Sequence[str] | None = [name.strip() for name in names]
+        self.header = [name.strip() for name in names]
         if "" in self.header:
             raise InputRejected(
                 f"{path} has no name for column {self.header.index('') + 1} in its header: "

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lake.load.chunks import InputFile
+    from lake.load.chunks import Source
 
-READERS: dict[str, Callable[[Path], InputFile]] = {
+READERS: dict[str, Callable[[Path], Source]] = {
     ".csv": CsvFile,
     ".csv.gz": CsvFile,
     ".ndjson": NdjsonFile,
@@ -27,7 +27,7 @@ READERS: dict[str, Callable[[Path], InputFile]] = {
 """The reader of every ending that is known."""
 
 
-def open_file(path: Path) -> InputFile:
+def open_file(path: Path) -> Source:
     """Open a file to load.
 
     Raises:

@@ -8,6 +8,7 @@ import msgspec
 
 from lake.errors import InputRejected
 from lake.load.chunks import ROWS, Chunk, Rejected
+from lake.load.input_file import InputFile
 from lake.load.octets import reading
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DEPTH_LIMIT = 100
 """How deep objects and lists may lie in each other; Python itself gives up at some hundreds."""
 
 
-class NdjsonFile:
+class NdjsonFile(InputFile):
     """An NDJSON file. The values of a new column decide its type."""
 
     def __init__(self, path: Path) -> None:
@@ -31,8 +32,8 @@ class NdjsonFile:
         Raises:
             InputRejected: It is empty.
         """
-        self.path = path
-        self.header: Sequence[str] | None = None
+        super().__init__(path)
+        self.header = None
         if not path.stat().st_size:
             raise InputRejected(f"{path} is empty: it must have one JSON object a line.")
 

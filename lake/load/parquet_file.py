@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 
 from lake.errors import InputRejected
 from lake.load.chunks import ROWS, Chunk
+from lake.load.input_file import InputFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 WIDENED: dict[pa.DataType, pa.DataType | None] = {
@@ -38,7 +39,7 @@ KINDS: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType | None], ...] = (
 """What Delta has a type for; ``None`` stays as it is."""
 
 
-class ParquetFile:
+class ParquetFile(InputFile):
     """A Parquet file. A new column keeps its type, as far as Delta has it."""
 
     def __init__(self, path: Path) -> None:
@@ -47,12 +48,12 @@ class ParquetFile:
         Raises:
             InputRejected: It is no Parquet file, or has no columns.
         """
-        self.path = path
+        super().__init__(path)
         try:
             self._schema: pa.Schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
-        self.header: Sequence[str] | None = list(self._schema.names)
+        self.header = list(self._schema.names)
         if not self.header:
             raise InputRejected(f"{path} has no columns: write it anew from rows that have some.")
 

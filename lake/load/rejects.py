@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lake import tables
 from lake.load.chunks import ROWS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lake.load.staging import Staging
+    from lake.places import Place
 
 SCHEMA = pa.schema(
     [
@@ -27,43 +24,50 @@ SCHEMA = pa.schema(
         pa.field("loaded_at", pa.timestamp("us", "UTC"), nullable=False),
     ]
 )
-"""A rejected row: the file's SHA-256 and name, the line it starts on, why, the row as JSON, and
-when it was rejected first. Digest and line name it, so loading a file again adds nothing."""
+"""A rejected row: its source's SHA-256 and name, the line it starts on, why, the row as JSON, and
+when it was rejected first. Digest and line name it, so loading a file again adds nothing. Where a
+source has no digest as a whole, as Notion, it is the row's own, and the line is 0."""
 
 
-def keep(staging: Staging, path: Path, folder: Path) -> int:
-    """Keep a file's rejected rows, unless they are kept already.
+def keep(staging: Staging, place: Place) -> int:
+    """Keep a source's rejected rows, unless they are kept already.
 
     Args:
         staging: Where the rejected rows are.
-        path: The file they come from.
-        folder: Where the rejects are, or are to be made.
+        place: Where the rejects are, or are to be made.
 
     Returns:
-        How many rows of the file are rejected.
+        How many rows of the source are rejected.
 
     Raises:
         TableBusy: Another writer's commit came in between; nothing has been written.
+        StoreFailed: The object store has failed.
         TableBroken: The rejects cannot be read or written.
     """
     rejected = staging.count("rejected")
     if not rejected:
         return 0
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = staging.source.digest()
+    named = "sha256(row), $name, 0" if digest is None else "$digest, $name, line"
+    given = {"name": staging.source.name, "now": datetime.now(UTC)}
     rows: pa.Table = staging.database.sql(
-        "select $digest, $file, line, reason, row, $now from rejected order by line",
-        params={"digest": digest, "file": path.name, "now": datetime.now(UTC)},
+        f"select {named}, reason, row, $now from rejected order by line",  # noqa: S608 - one of two
+        params=given if digest is None else given | {"digest": digest},
     ).to_arrow_table(ROWS)
-    if (table := tables.open_table(folder)) is not None:
-        with staging.beside("kept", table):
-            query = "select line from kept where digest = $digest"
-            kept = staging.database.sql(query, params={"digest": digest}).to_arrow_table(ROWS)
-        rows = rows.filter(pc.invert(pc.is_in(rows["line"], kept["line"])))
+    rows = rows.rename_columns(SCHEMA.names).cast(SCHEMA)
+    if (table := tables.open_table(place)) is not None:
+        staging.database.register("new", rows)
+        with staging.beside("kept", place, table):
+            query = """
+                select new.* from new anti join
+                (select digest, line from kept where digest in (select digest from new))
+                using (digest, line) order by line
+            """
+            rows = staging.database.sql(query).to_arrow_table(ROWS).cast(SCHEMA)
+        staging.database.unregister("new")
     if len(rows):
-        reader = rows.rename_columns(SCHEMA.names).cast(SCHEMA).to_reader()
         if table is None:
-            tables.create(folder, reader)
+            tables.create(place, rows.to_reader())
         else:
-            tables.append(table, reader)
+            tables.append(place, table, rows.to_reader())
     return rejected

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from lake.contracts import TableContract
-    from lake.load.chunks import InputFile
+    from lake.load.chunks import Source
     from lake.load.columns import Columns
 
 
 def last_wins(
-    database: DuckDBPyConnection, contract: TableContract, file: InputFile
+    database: DuckDBPyConnection, contract: TableContract, source: Source
 ) -> Iterator[Rejected]:
     """Keep the last row of each key in ``staged``, and yield those before it as rejected.
 
-    The file is read again for them, if there are any, so that they are kept as they were.
+    The source is read again for them, if there are any, so that they are kept as they were.
     """
     winners = {
         line: last for *before, last in _repeats(database, contract, LINE) for line in before
@@ -34,7 +34,7 @@ def last_wins(
     if not winners:
         return
     named = " and ".join(contract.key)
-    for chunk in file.chunks():
+    for chunk in source.chunks():
         for row, line in enumerate(chunk.lines):
             if line in winners:
                 reason = f"line {winners[line]} has the same {named} and wins"

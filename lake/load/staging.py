@@ -1,4 +1,4 @@
-"""The rows of one file, typed and with one row per key, in a database that spills to disk."""
+"""The rows of one source, typed and with one row per key, in a database that spills to disk."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake.exceptions import DeltaError
 
-from lake import tables
-from lake.errors import InputRejected, TableBroken, reason
+from lake.errors import InputRejected, reason
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
 from lake.load.repeats import last_wins, sum_repeats
 from lake.progress import Progress
-from lake.scan import scan
+from lake.scan import NO_ROOM, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,18 +28,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from lake.contracts import TableContract
-    from lake.load.chunks import Chunk, InputFile
+    from lake.load.chunks import Chunk, Source
+    from lake.places import Place
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""
-
-NO_ROOM = (
-    duckdb.IOException,
-    duckdb.TransactionException,
-    duckdb.FatalException,
-    duckdb.OutOfMemoryException,
-)
-"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
 
 REJECTED = pa.schema(
     [
@@ -54,10 +45,11 @@ REJECTED = pa.schema(
 
 
 class Staging:
-    """One file's rows: ``staged`` those to be upserted, ``rejected`` those that cannot be.
+    """One source's rows: ``staged`` those to be upserted, ``rejected`` those that cannot be.
 
     Attributes:
         database: Where both tables are.
+        source: Where the rows come from.
         columns: The columns of ``staged``, besides its own two.
         partial: Whether a row may lack columns that others have.
         summed: How many rows were added to others of the same key.
@@ -66,17 +58,17 @@ class Staging:
     def __init__(
         self,
         database: DuckDBPyConnection,
-        file: InputFile,
+        source: Source,
         contract: TableContract,
         table: pa.Schema,
         zone: ZoneInfo,
     ) -> None:
-        """Read a whole file; :func:`staging` is how to make one."""
+        """Read a whole source; :func:`staging` is how to make one."""
         self.database = database
-        self.columns = Columns(file, contract, table)
-        self.partial = file.header is None
+        self.source = source
+        self.columns = Columns(source, contract, table)
+        self.partial = source.header is None
         self.summed = 0
-        self._file = file
         self._contract = contract
         self._zone = zone
         own = (f"{LINE} bigint", f"{PRESENT} varchar[]")
@@ -84,8 +76,8 @@ class Staging:
             f"create table staged ({', '.join([*own, *self._definitions(self.columns.types)])})"
         )
         database.execute("create table rejected (line bigint, reason varchar, row varchar)")
-        with Progress(f"{file.path.name}: reading") as progress:
-            for chunk in file.chunks():
+        with Progress(f"{source.name}: reading") as progress:
+            for chunk in source.chunks():
                 self._add(chunk)
                 progress.reached(chunk.share)
         for name, kind in self.columns.inferred().items():
@@ -93,36 +85,31 @@ class Staging:
         if contract.additive:
             self.summed = sum_repeats(database, contract, self.columns)
         else:
-            self._reject(list(last_wins(database, contract, file)))
+            self._reject(list(last_wins(database, contract, source)))
 
     def count(self, table: str) -> int:
         """Return how many rows are in ``staged`` or ``rejected``."""
         return len(self.database.table(table))
 
     @contextmanager
-    def beside(self, name: str, table: DeltaTable) -> Iterator[None]:
+    def beside(self, name: str, place: Place, table: DeltaTable) -> Iterator[None]:
         """Have a Delta table in the database, to compare with.
 
         Args:
             name: What it is called there.
+            place: Where the table is.
             table: The table.
 
         Raises:
+            StoreFailed: The object store has failed.
             TableBroken: It cannot be read.
         """
-        try:
-            self.database.register(name, scan(table))
-            yield
-        except NO_ROOM:
-            raise  # in the temporary database, whatever the table is like
-        except (duckdb.Error, DeltaError, pa.ArrowException) as error:
-            raise TableBroken(
-                f"The Delta table in {tables.folder_of(table)} cannot be read "
-                f"({reason(error)}): restore it from a backup, or remove it and load it "
-                "anew."
-            ) from error
-        finally:
-            self.database.unregister(name)
+        with reading(place, table) as rows:
+            try:
+                self.database.register(name, rows)
+                yield
+            finally:
+                self.database.unregister(name)
 
     def _sql(self, kind: pa.DataType) -> str:
         """Return what DuckDB calls an Arrow type."""
@@ -187,28 +174,28 @@ class Staging:
 
 @contextmanager
 def staging(
-    file: InputFile, contract: TableContract, table: pa.Schema, zone: ZoneInfo
+    source: Source, contract: TableContract, table: pa.Schema, zone: ZoneInfo
 ) -> Iterator[Staging]:
-    """Read a file into a temporary database, which is removed at the end.
+    """Read a source into a temporary database, which is removed at the end.
 
     Args:
-        file: The file.
+        source: Where the rows come from.
         contract: The contract of the table it is meant for.
         table: The columns that the table has; they decide the types.
         zone: The time zone in which timestamps get their dates.
 
     Raises:
-        InputRejected: The file cannot be read whole, or there is no room to sort it out; the
+        InputRejected: The source cannot be read whole, or there is no room to sort it out; the
             table is as it was.
     """
     with TemporaryDirectory(prefix="leadmarts-") as folder:
         try:
             with duckdb.connect(Path(folder, "staging.duckdb")) as database:
                 database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
-                yield Staging(database, file, contract, table, zone)
+                yield Staging(database, source, contract, table, zone)
         except NO_ROOM as error:
             raise InputRejected(
-                f"{file.path} cannot be sorted out in {Path(folder).parent} "
+                f"{source.place} cannot be sorted out in {Path(folder).parent} "
                 f"({reason(error)}): make room there for a few times its size, or name "
                 "another folder with TMPDIR."
             ) from error

@@ -12,12 +12,11 @@ from lake.load.chunks import ROWS
 from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
     from lake.contracts import TableContract
     from lake.load.staging import Staging
+    from lake.places import Place
 
 
 @dataclass(frozen=True)
@@ -36,37 +35,43 @@ class Upserted:
 
 
 def upsert(
-    staging: Staging, contract: TableContract, folder: Path, table: DeltaTable | None
+    staging: Staging,
+    contract: TableContract,
+    place: Place,
+    table: DeltaTable | None,
+    commit: CommitProperties = tables.AT_ONCE,
 ) -> Upserted:
     """Insert staged rows with a new key, and update those that differ from the table's.
 
-    A column that the file does not have keeps its values. A new column is added when it first
+    A column that the source does not have keeps its values. A new column is added when it first
     has a value. Where nothing differs nothing is written.
 
     Args:
         staging: The rows, one per key.
         contract: The table's contract.
-        folder: Where the table is, or is to be made.
+        place: Where the table is, or is to be made.
         table: The version to compare with, or ``None`` to make the table.
+        commit: What is committed with the rows.
 
     Raises:
         TableBusy: Another writer's commit came in between; nothing has been written.
+        StoreFailed: The object store has failed.
         TableBroken: The table cannot be read or written.
     """
     total = staging.count("staged")
     if table is None:
         schema = _grown(staging, contract.schema)
-        tables.create(folder, _rows(staging, "staged", schema))
+        tables.create(place, _rows(staging, "staged", schema), commit)
         return Upserted(total, 0, 0)
     has = pa.schema(table.schema().to_arrow())
-    inserted, updated = _compare(staging, contract, table, has)
+    inserted, updated = _compare(staging, contract, place, table, has)
     if inserted or updated:
         brought = [field for field in _grown(staging, has) if field.name in staging.columns.types]
         rows = _rows(staging, "changed", pa.schema(brought))
         if updated:
-            tables.merge(table, rows, contract.key)
+            tables.merge(place, table, rows, contract.key, commit)
         else:  # a merge would write the whole table anew
-            tables.append(table, rows)
+            tables.append(place, table, rows, commit)
     return Upserted(inserted, updated, total - inserted - updated)
 
 
@@ -82,11 +87,11 @@ def _grown(staging: Staging, schema: pa.Schema) -> pa.Schema:
 
 
 def _compare(
-    staging: Staging, contract: TableContract, table: DeltaTable, has: pa.Schema
+    staging: Staging, contract: TableContract, place: Place, table: DeltaTable, has: pa.Schema
 ) -> tuple[int, int]:
     """Make the table ``changed`` of what is to be written; return its new and its known rows.
 
-    A line that lacks some of the file's columns, as NDJSON may, keeps the table's values there.
+    A line that lacks some of the source's columns, as NDJSON may, keeps the table's values there.
     """
     names = staging.columns.types
     values = {name: f"s.{quoted(name)}" for name in names}
@@ -106,7 +111,7 @@ def _compare(
             )
         differences.append(f"{values[name]} is distinct from t.{quoted(name)}")
     selected = ", ".join(f"{value} as {quoted(name)}" for name, value in values.items())
-    with staging.beside("target", table):
+    with staging.beside("target", place, table):
         staging.database.execute(
             f"""
             create or replace table changed as

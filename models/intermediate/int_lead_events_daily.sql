@@ -1,29 +1,25 @@
-with leads as (
+{%- set ledger, leads = ref('int_lead_event_ledger'), ref('stg_leads') -%}
 
-    select * from {{ ref('stg_leads') }}
-
-),
-
-delta_versions as (
+with delta_versions as (
 
     select * from {{ source('lake', 'delta_versions') }}
 
 ),
 
--- Each event column counted by day, all in one scan: a few thousand rows for everything after it.
 counted as (
 
+    {% if lead_ledger_plan().mode == 'aside' -%}
+    {{ count_lead_events(leads) }}
+    {%- else -%}
     select
-        case
-            {%- for event_type in lead_event_types() %}
-            when grouping({{ event_type }}) = 0 then '{{ event_type }}'
-            {%- endfor %}
-        end as event_type,
-        coalesce({{ lead_event_types() | join(', ') }}) as event_date,
-        count(*) as leads
-    from leads
-    -- sqlfluff's duckdb dialect does not know GROUPING SETS yet.
-    group by grouping sets (({{ lead_event_types() | join('), (') }})) -- noqa: PRS
+        event_type,
+        event_date,
+        cast(sum(leads) as bigint) as leads
+    from {{ ledger }}
+    where event_type is not null
+    group by all
+    having sum(leads) != 0
+    {%- endif %}
 
 ),
 
@@ -50,4 +46,3 @@ select
     end as implausible
 from counted
 cross join bounds
-where counted.event_date is not null

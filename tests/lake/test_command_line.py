@@ -63,7 +63,7 @@ def test_loading_says_what_it_did(lake):
         (["load", "leads", "README.md"], 1, "README.md is of no kind that can be loaded"),
         (["demo", "--end", "yesterday"], 2, "'yesterday' does not match"),
         (["demo", "--leads", "-1"], 2, "-1 is not in the range"),
-        (["compact"], 2, "No such command"),
+        (["polish"], 2, "No such command"),
     ],
 )
 def test_a_mistake_is_a_sentence(lake, arguments, code, sentence):

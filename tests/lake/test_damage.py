@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from lake import tables
+from lake import places, tables
 from lake.contracts import LEADS
 from lake.errors import InputRejected, TableBroken, TableBusy
 from lake.load import load
@@ -58,10 +58,11 @@ def test_a_full_temporary_disk_is_a_sentence(lake, size):
 
 def test_a_full_disk_under_the_table_is_a_sentence(lake):
     lake.load("1.csv", "id\na\n")
-    opened = tables.open_table(lake.folder("leads"))
+    place = places.at(str(lake.folder("leads")))
+    opened = tables.open_table(place)
     rows = pa.table({"id": [str(number**3) for number in range(20_000)]}).to_reader()
     with files_of_at_most(10_000), pytest.raises(TableBroken, match="cannot be written") as raised:
-        tables.append(opened, rows)
+        tables.append(place, opened, rows)
     assert is_a_sentence(raised.value)
     assert lake.versions() == {"leads": 0}
 
@@ -70,11 +71,14 @@ def test_a_full_disk_under_the_table_is_a_sentence(lake):
 def test_what_was_compared_is_what_is_replaced(lake, write):
     """A commit that came in between is never written over, nor beside, unseen."""
     lake.load("1.csv", "id,owner\na,x\n")
-    opened = tables.open_table(lake.folder("leads"))
+    place = places.at(str(lake.folder("leads")))
+    opened = tables.open_table(place)
     lake.load("2.csv", "id,owner\nb,y\n")
     rows = pa.table({"id": ["b"], "owner": ["z"]}).to_reader()
     with pytest.raises(TableBusy) as raised:
-        tables.append(opened, rows) if write == "append" else tables.merge(opened, rows, ["id"])
+        tables.append(place, opened, rows) if write == "append" else tables.merge(
+            place, opened, rows, ["id"]
+        )
     assert str(lake.folder("leads")) in str(raised.value)
     assert [(row["id"], row["owner"]) for row in lake.rows()] == [("a", "x"), ("b", "y")]
 

@@ -148,7 +148,7 @@ def test_a_demo_never_replaces_rows_unless_forced(lake, table):
 
 def test_a_place_that_is_not_local_is_refused(lake, monkeypatch):
     monkeypatch.setenv("LEADMARTS_LEADS_URI", "s3://key:secret@bucket/leads")
-    with pytest.raises(PlaceInvalid, match="s3://bucket/leads is not on this machine"):
+    with pytest.raises(PlaceInvalid, match="s3://bucket/leads is given with more than a place"):
         demo.write(10, Period(END, 90, 1), force=False)
     assert not (lake.data / "lake").exists()
 

@@ -21,6 +21,7 @@ import pytest
 from deltalake import write_deltalake
 
 from tests.forked import Forked, import_early
+from tests.pipeline.quick_dbt import QuickDbt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,3 +209,17 @@ def built(built_once: Project, project: Project) -> Project:
     """The same as the test's own."""
     shutil.copytree(built_once.data, project.data, symlinks=True)
     return project
+
+
+@pytest.fixture(scope="session")
+def quick_dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickDbt]:
+    """The dbt command over a data folder of its own, without its start-up each time."""
+    folder = tmp_path_factory.mktemp("quick-dbt")
+    project = Project(folder / "data")
+    environment = project.environment | {
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+    dbt = QuickDbt(ROOT, project.data, environment)
+    yield dbt
+    dbt.close()

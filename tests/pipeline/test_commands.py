@@ -122,27 +122,6 @@ def test_implausible_dates_are_published_in_a_mart_of_their_own(
         ).fetchall() == [(date(2000, 1, 1), 1)]
 
 
-def test_an_older_version_is_built_by_its_number(
-    built: Project, write_leads: Callable[..., None]
-) -> None:
-    write_leads(built.leads, [{"id": "d", "date_prise_contact": date(2025, 1, 1)}])
-
-    def contacts() -> Any:
-        with duckdb.connect(str(built.data / "marts.duckdb"), read_only=True) as marts:
-            return marts.sql(
-                "select sum(date_prise_contact) from lead_event_counts_daily"
-            ).fetchall()
-
-    latest = built.dbt("build")
-    assert (latest.returncode, contacts()) == (0, [(3,)]), latest.stdout
-    older = built.dbt("build", "--vars", "{leads_version: 0}")
-    assert (older.returncode, contacts()) == (0, [(2,)]), older.stdout
-    missing = built.dbt("build", "--vars", "{leads_version: 2}")
-    assert missing.returncode != 0
-    assert "no version 2" in missing.stdout
-    assert contacts() == [(2,)]
-
-
 def test_both_bounds_of_plausible_dates_are_variables(built: Project) -> None:
     def implausible(variables: str) -> Any:
         build = built.dbt("build", "--vars", variables)

@@ -337,11 +337,14 @@ def test_a_version_that_was_cleaned_up_is_a_sentence(
 @pytest.mark.parametrize(
     ("uri", "sentence"),
     [
-        ("s3://key:secret@bucket/leads", "^s3://bucket/leads is not on this machine"),
+        ("s3://key:secret@bucket/leads", "^s3://bucket/leads is given with more than a place"),
+        ("az://lake/leads?sig=secret", "^az://lake/leads is given with more than a place"),
         ("http://127.0.0.1/leads", "^http://127.0.0.1/leads is not on this machine"),
     ],
 )
-def test_a_place_elsewhere_is_refused_before_anything_is_asked(uri: str, sentence: str) -> None:
+def test_a_place_that_cannot_be_is_refused_before_anything_is_asked(
+    uri: str, sentence: str
+) -> None:
     with pytest.raises(PlaceInvalid, match=sentence) as refused:
         pin("leads", uri)
     assert "secret" not in str(refused.value)
