@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from tests.pipeline.kept_leads import FEED, KeptLeads, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date
     from pathlib import Path
 
+    from tests.pipeline.conftest import Project
     from tests.pipeline.quick_dbt import QuickDbt
 
 COUNTS = ("run", "-s", "+int_lead_events_daily")
@@ -200,6 +203,12 @@ def test_a_damaged_entry_is_counted_in_full(leads: KeptLeads) -> None:
     assert changes.reason.startswith("its changes cannot be read (")
 
 
+def counted(warehouse: Path) -> dict[tuple[str, date], int]:
+    query = "select event_type, event_date, leads from intermediate.int_lead_events_daily"
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return {(event, day): leads for event, day, leads in connection.sql(query).fetchall()}
+
+
 class Built:
     """A lake of leads and the warehouse that is built from it."""
 
@@ -229,14 +238,9 @@ class Built:
         return said.split("  ")[-1]
 
     def is_right(self, version: int | None = None) -> bool:
-        counted = {
-            (event, day): number
-            for event, day, number in self.ask(
-                "select event_type, event_date, leads from intermediate.int_lead_events_daily"
-            )
-        }
         lake = self.lake
-        return counted == count(lake.leads if version is None else lake.versions[version])
+        wanted = lake.leads if version is None else lake.versions[version]
+        return counted(self.dbt.data / "warehouse.duckdb") == count(wanted)
 
 
 @pytest.fixture
@@ -343,3 +347,28 @@ def test_a_build_may_be_killed_before_any_statement(built: Built) -> None:
             break
         killed += 1
     assert killed > 40
+
+
+@pytest.mark.soak
+def test_whole_builds_may_be_killed_at_any_moment(project: Project) -> None:
+    """With what a person types, `kill -9` from outside, and no step that we chose."""
+    chance = Random()  # noqa: S311 - it keeps no secret
+    lake = KeptLeads(project.leads, chance)
+    lake.make()
+    started = time.monotonic()
+    assert project.dbt("build").returncode == 0
+    whole = time.monotonic() - started
+    for _ in range(20):
+        lake.merge()
+        build = project.start("dbt", "build")
+        # Most of the time is spent before anything is done.
+        time.sleep(chance.uniform(0.5, 1) * whole)
+        build.kill()
+        build.communicate()
+        if chance.random() < 0.3:
+            done = project.dbt("build")
+            assert done.returncode == 0, done.stdout
+            assert counted(project.data / "warehouse.duckdb") == count(lake.leads)
+    done = project.dbt("build")
+    assert done.returncode == 0, done.stdout
+    assert counted(project.data / "warehouse.duckdb") == count(lake.leads)
