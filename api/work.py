@@ -101,7 +101,7 @@ class Work:
                 yield piece
                 message = ("next", number, self._left)
         finally:
-            process.ask("end", number).add_done_callback(lambda ended: ended.exception())
+            process.tell("end", number)
 
     async def _within(self, asked: asyncio.Future[Done]) -> Any:  # noqa: ANN401 -- any step's
         try:

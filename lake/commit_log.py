@@ -12,8 +12,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import FileType
+
+from lake import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +52,7 @@ class CommitLog:
 
     def __init__(self, place: Place, table: DeltaTable) -> None:
         """Name the table; nothing is read yet."""
-        self._files = DeltaStorageHandler(table.table_uri, {**place.options})
+        self._files = tables.files(place, table)
 
     def entry(self, version: int) -> Entry | None:
         """Read a version's entry, or return None where it is not there (any more).

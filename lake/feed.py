@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lake.scan import DATASET_FEATURES, features, stream
-from lake.store_files import Watch
+from lake.store_files import watch_over
 from lake.tables import CHANGE_DATA_FEED
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class FeedScan:
             columns: The table's columns to read; ``_change_type`` is added to them.
             added: Columns the table does not have, to be read as nulls.
         """
-        self._watch = None if place.folder is not None else Watch(place)
+        self._watch = watch_over(place)
         self._table = table
         self._since = since
         self._columns = [*columns, CHANGE_TYPE.name]

@@ -20,7 +20,7 @@ from pyarrow.dataset import ParquetReadOptions
 from pyarrow.fs import PyFileSystem
 
 from lake.errors import TableBroken
-from lake.store_files import StoreFiles, Watch
+from lake.store_files import StoreFiles, Watch, watch_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -159,8 +159,7 @@ def scan(
             f"The Delta table at {place} uses {', '.join(sorted(unknown))}, which no "
             "reader here understands: have its writer turn that feature off."
         )
-    if place.folder is None and watch is None:
-        watch = Watch(place)
+    watch = watch or watch_over(place)
     if used - DATASET_FEATURES:
         return EngineScan(table, added, watch)
     files = None if watch is None else PyFileSystem(StoreFiles(table, watch))
@@ -184,7 +183,7 @@ def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
         StoreFailed: The object store has failed.
         TableBroken: The table cannot be read.
     """
-    watch = None if place.folder is not None else Watch(place)
+    watch = watch_over(place)
     try:
         yield scan(place, table, watch=watch)
     except NO_ROOM:

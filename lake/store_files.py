@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from lake.places import Place
 
 
+def watch_over(place: Place) -> Watch | None:
+    """Watch over a place, unless it is a folder of this machine."""
+    return None if place.folder is not None else Watch(place)
+
+
 class Watch:
     """What went wrong with a place while something else was reading there.
 

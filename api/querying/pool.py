@@ -122,6 +122,10 @@ class Process(asyncio.Protocol):
             self._waiting.append(future)
         return future
 
+    def tell(self, *message: object) -> None:
+        """Send a message whose answer nobody waits for, be it an error."""
+        self.ask(*message).add_done_callback(_pass_over)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; see :class:`asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
@@ -154,6 +158,12 @@ class Process(asyncio.Protocol):
             if not future.done():
                 future.set_exception(_ended())
         self._waiting.clear()
+
+
+def _pass_over(future: asyncio.Future[Done]) -> None:
+    """Take note of an error that nobody waits for."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _ended() -> ServiceUnavailableException:
@@ -219,7 +229,7 @@ class Processes:
         """Close a publication's file in all of them, when what was asked before is done."""
         del self._open[key]
         for process in self._all:
-            process.ask("close", key).add_done_callback(_pass_over)
+            process.tell("close", key)
 
     def choose(self) -> Process:
         """Choose the one that has the least to do.
@@ -235,7 +245,7 @@ class Processes:
         process = Process()
         await process.start()
         for key, opened in self._open.items():
-            process.ask("open", key, *opened).add_done_callback(_pass_over)
+            process.tell("open", key, *opened)
         self._all.append(process)
         watching = asyncio.create_task(self._replace(process))
         self._watching.add(watching)
@@ -253,9 +263,3 @@ class Processes:
         await process.stop()
         await asyncio.sleep(PAUSE)
         await self._start()
-
-
-def _pass_over(future: asyncio.Future[Done]) -> None:
-    """Take note of an error that nobody waits for: whoever asks next hears of it."""
-    if not future.cancelled():
-        future.exception()
