@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from litestar import Response
 from litestar.datastructures import ResponseHeader
+from litestar.response.base import ASGIResponse
+from litestar.serialization import get_serializer
 
 from api.negotiation import Coding, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
+    from litestar import Litestar
+    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+
+    from api.problems import AnyRequest
 
 Content = TypeVar("Content")
 
@@ -126,6 +132,7 @@ def coded(tag: bytes, coding: Coding) -> bytes:
     return tag if coding == "identity" else tag[:-1] + b'-%b"' % coding.encode()
 
 
+@lru_cache(64)
 def varying(own: str, *, guarded: bool) -> str:
     """The ``Vary`` header of an answer: its own, and what the layer in front adds for all.
 
@@ -136,6 +143,46 @@ def varying(own: str, *, guarded: bool) -> str:
     names = {name.strip() for name in own.split(",")} - {""}
     names |= {"Accept-Encoding", "Origin"} | ({"Authorization"} if guarded else set())
     return ", ".join(sorted(names))
+
+
+class Reusable(Response[Content]):
+    """A response that is sent as it says itself: without cookies, and with its own headers alone.
+
+    Litestar's own way costs a tenth of a whole answer: it looks each header up among the others.
+    """
+
+    def to_asgi_response(
+        self,
+        app: Litestar | None,
+        request: AnyRequest,
+        **of_route: Any,  # noqa: ANN401 -- as Litestar has it
+    ) -> ASGIResponse:
+        """Make what is sent; see :meth:`litestar.Response.to_asgi_response`."""
+        del app, request
+        return _Sent(self, self.status_code or of_route["status_code"])
+
+
+class _Sent(ASGIResponse):
+    """The two messages of a response."""
+
+    __slots__ = ("_body", "_start")
+
+    def __init__(self, response: Response[Any], status: int) -> None:
+        media_type = str(response.media_type)
+        content = response.content
+        if not isinstance(content, bytes):
+            content = response.render(content, media_type, get_serializer(None))
+        kind = f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+        said = {**response.headers, "content-type": kind, "content-length": str(len(content))}
+        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in said.items()]
+        self._start = _start(status, lines)
+        self._body: HTTPResponseBodyEvent = {**EMPTY, "body": content}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        del scope, receive
+        await send(self._start)
+        await send(self._body)
 
 
 def reusable(
@@ -156,7 +203,7 @@ def reusable(
         headers: Further headers.
     """
     validators = {"ETag": tag, "Cache-Control": cache_control}
-    return Response(content, media_type=media_type, headers={**validators, **(headers or {})})
+    return Reusable(content, media_type=media_type, headers={**validators, **(headers or {})})
 
 
 class Answer:
@@ -188,18 +235,19 @@ class Answer:
             permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
-        self._etag = coded(dict(headers)[b"etag"], coding)
+        said = dict(headers)
+        self._etag = coded(said[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]
         if coding != "identity":
             about_body.append((b"content-encoding", coding.encode()))
         kept = [line for line in headers if line[0] not in REPLACED]
-        said = dict(headers).get(b"vary", b"").decode()
-        vary = varying(said, guarded=permission is not None).encode()
+        own = said.get(b"vary", b"").decode()
+        vary = varying(own, guarded=permission is not None).encode()
         lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
         self._start = _start(status, lines)
         self._not_modified = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
         self._body: HTTPResponseBodyEvent = {**EMPTY, "body": body}
-        self.size = len(body) + sum(len(name) + len(value) for name, value in lines)
+        self.size = len(body) + sum([len(name) + len(value) for name, value in lines])
 
     def messages(
         self, method: str, if_none_match: bytes | None
@@ -259,4 +307,4 @@ class Answers:
 
 def _cost(key: Key, answer: Answer) -> int:
     """Bytes, with a round kilobyte for the objects around them."""
-    return 1024 + answer.size + sum(len(part) for part in key if part)
+    return 1024 + answer.size + sum([len(part) for part in key if part])

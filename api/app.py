@@ -16,6 +16,7 @@ from api.auth.bearer import Bearer
 from api.auth.limits import Limit
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import Tokens
+from api.garbage import look_seldom
 from api.hot import HotPath
 from api.openapi import skeleton
 from api.opened import OpenPublication
@@ -116,6 +117,7 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
+    look_seldom()
     return HotPath(framework, serving, bearer)
 
 

@@ -95,9 +95,16 @@ class Window(msgspec.Struct, frozen=True):
         return Window(self.offset, most + 1 if self.limit is None else min(self.limit, most + 1))
 
     @property
+    def sql(self) -> str:
+        """What it is at the end of a query: nothing where nothing is left out."""
+        limit = "" if self.limit is None else " limit $limit"
+        return f"{limit} offset $offset" if self.offset else limit
+
+    @property
     def values(self) -> dict[str, object]:
-        """What is bound to the limit and the offset of SQL."""
-        return {"limit": FARTHEST if self.limit is None else self.limit, "offset": self.offset}
+        """What is bound there."""
+        limit: dict[str, object] = {} if self.limit is None else {"limit": self.limit}
+        return limit | {"offset": self.offset} if self.offset else limit
 
 
 EVERYTHING = Window()
@@ -137,7 +144,7 @@ class Asked:
             ServiceUnavailableException: It takes too long.
         """
         values = await self._values(work) | window.values
-        return await _cast(work.rows(f"{self._statement.rows()} {WINDOW}", values))
+        return await _cast(work.rows(f"{self._statement.rows()}{window.sql}", values))
 
     async def array(self, work: Work, window: Window, most: int) -> tuple[int, bytes]:
         """Read rows as objects of JSON; raises as :meth:`rows`.
@@ -151,11 +158,11 @@ class Asked:
             How many rows there are, and the first of them with commas between.
         """
         values = await self._values(work) | window.values
-        query, strict = (
-            f"{self._statement.objects(expression)} {WINDOW}"
-            for expression in (as_json, as_strict_json)
-        )
-        return await _cast(work.do(steps.array, query, strict, values, most))
+        query = f"{self._statement.objects(as_json)}{window.sql}"
+        strict = f"{self._statement.objects(as_strict_json)}{window.sql}"
+        # Where both are the same there is nothing to be strict about.
+        others = strict if strict != query else None
+        return await _cast(work.do(steps.array, query, others, values, most))
 
     async def total(self, work: Work) -> int:
         """Count all rows; raises as :meth:`rows`."""
@@ -173,7 +180,7 @@ class Asked:
         """
         with self.source.work() as work:
             values = await self._values(work) | window.values
-            query = f"{self._statement.rows(as_typed if kind.typed else as_flat)} {WINDOW}"
+            query = f"{self._statement.rows(as_typed if kind.typed else as_flat)}{window.sql}"
             async with aclosing(work.each(steps.pieces, query, values, kind.suffix)) as written:
                 while piece := await _cast(anext(written, b"")):
                     yield piece
@@ -204,8 +211,6 @@ CASTING = ("Conversion Error", "Invalid Input Error")
 
 OUT_OF_RANGE = "Out of Range Error"
 """How they begin about a number that is too large, a sum too."""
-
-WINDOW = "limit $limit offset $offset"
 
 
 async def _cast(running: Awaitable[Result]) -> Result:

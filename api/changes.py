@@ -92,7 +92,7 @@ async def list_changes(
             f"since={number} is newer than publication {newer.manifest.number}; "
             "changes are listed from an older publication to a newer one."
         )
-    with newer.lease():  # while the older one is opened
+    with newer.leases:  # while the older one is opened
         older = newer if number == newer.manifest.number else await opened_as(request, number)
         (now, suffix), (before, _) = named(newer, mart), named(older, mart)
         may_read(request, publication, now, before)

@@ -160,7 +160,7 @@ class HotPath:
         send: Send,
     ) -> None:
         publication: OpenPublication | None = scope["state"]["publication"]
-        with publication.lease() if publication else nullcontext():
+        with publication.leases if publication else nullcontext():
             await self._app(cast("HTTPScope", {**scope, "method": method}), receive, send)
 
     async def _warm(self, new: OpenPublication) -> None:

@@ -150,7 +150,7 @@ async def _answer(  # noqa: PLR0913, PLR0917 -- everything a list depends on
     selected: Filters,
     page: Page,
 ) -> Response[Envelope]:
-    with source.lease():
+    with source.leases:
         elements, total = await read(source, selected, page)
     question = f"{read.__name__} {msgspec.json.encode((selected, page)).decode()}"
     control = keeping(named="publication" in request.query_params, everyone=False)

@@ -141,15 +141,14 @@ async def read_mart(
     source = await chosen(request, publication)
     found, suffix = named(source, mart)
     may_read(request, publication, found)
-    question = parse(
-        (name, value) for name, value in request.query_params.multi_items() if name != "publication"
-    )
+    given = list(request.query_params.multi_items())
+    others = [one for one in given if one[0] != "publication"]
+    question = parse(others)
     wanted = read_wanted(request, suffix, Window(question.offset, question.limit))
     asked = Asked(source, found, question)
     said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
     canonical = msgspec.json.encode(said).decode()
-    pinned = "publication" in request.query_params
-    control = keeping(named=pinned, everyone=found.scope == "open")
+    control = keeping(named=len(others) < len(given), everyone=found.scope == "open")
     response = source.answer(b"", canonical, control, wanted.media_type)
     response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
     if wanted.applied:

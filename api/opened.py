@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager
 from datetime import UTC
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from api import __version__
 from api.answers import CACHE_CONTROL, Answers, etag, reusable
 from api.dialect.sql import Table
+from api.leases import Leases
 from api.work import SECONDS, Work
 from publication import PublicationBroken
 from publication.inspection import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -38,6 +38,7 @@ class OpenPublication:
         marts: Its marts by name.
         tables: The same as SQL sees them.
         key: What its file is called where DuckDB is asked.
+        leases: Who works on it: that keeps the file open though a newer one may be current.
     """
 
     def __init__(self, manifest: Manifest, processes: Processes, key: int, seconds: float) -> None:
@@ -57,40 +58,21 @@ class OpenPublication:
         self._processes = processes
         self.key = key
         self._seconds = seconds
-        self._leases = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @contextmanager
-    def lease(self) -> Iterator[None]:
-        """Keep the file open while a request works on it, though a newer one may be current."""
-        self._leases += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._leases -= 1
-            if not self._leases:
-                self._idle.set()
+        self.leases = Leases()
 
     async def close(self) -> None:
         """Close the file as soon as the last lease has ended. Nobody takes a new one now."""
-        while self._leases:  # another one may have begun as soon as one ended
-            await self._idle.wait()
+        await self.leases.none()
         self._processes.close(self.key)
 
-    @contextmanager
-    def work(self, *others: OpenPublication) -> Iterator[Work]:
+    def work(self, *others: OpenPublication) -> Work:
         """Lease it, for steps that together have a time.
 
         Args:
             others: Publications that the steps read too: they get a cursor for each of all.
         """
-        with ExitStack() as leases:
-            for one in (self, *others):
-                leases.enter_context(one.lease())
-            keys = [one.key for one in (self, *others)]
-            yield Work(self._processes, keys, self._seconds)
+        leased = [(one.key, one.leases) for one in (self, *others)]
+        return Work(self._processes, leased, self._seconds)
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run one query; see :meth:`api.work.Work.rows`."""

@@ -115,10 +115,10 @@ def numbered(request: AnyRequest, name: str) -> int | None:
     Raises:
         ClientException: It is not one whole number.
     """
-    given_once(request, name)
     text = request.query_params.get(name)
     if text is None:
         return None
+    given_once(request, name)
     if not NUMBER.fullmatch(text):
         raise ClientException(
             f"{name}={shown(text)} is not a whole number, 1 or more.",

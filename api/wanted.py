@@ -58,17 +58,18 @@ def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Want
         HTTPException: 406: it is not to be had so.
         Refused: It needs what is not supported, or rows that there cannot be.
     """
-    profile = request.headers.get("accept-profile", "public")
+    headers = request.headers
+    profile = headers.get("accept-profile", "public")
     if profile != "public":
         raise HTTPException(
             f"There is no schema {shown(profile)}; there is public.", status_code=406
         )
-    window = window.of(request.headers.get("range"))
-    preferences = read_preferences(", ".join(request.headers.getall("prefer", [])))
+    window = window.of(headers.get("range"))
+    preferences = read_preferences(", ".join(headers.getall("prefer", [])))
     counted, applied = preferences.counted, preferences.applied
     if suffix is not None:
         return Wanted(window, FORMATS[suffix], single=False, counted=counted, applied=applied)
-    best = _best(", ".join(request.headers.getall("accept", [])))
+    best = _best(", ".join(headers.getall("accept", [])))
     return Wanted(window, PROVIDED[best], single=best in OBJECTS, counted=counted, applied=applied)
 
 

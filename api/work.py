@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import duckdb
 from litestar.exceptions import ServiceUnavailableException
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
+    from api.leases import Leases
     from api.querying.pool import Done, Processes
 
     Parameters = ParamSpec("Parameters")
@@ -31,21 +32,37 @@ _numbers = itertools.count(1)
 class Work:
     """The steps that one request asks of DuckDB, all of them together within a time.
 
-    Only DuckDB's own work counts: neither waiting for it nor a client that reads slowly.
+    ``with work: ...`` keeps the publications open that they read. Only DuckDB's own work counts:
+    neither waiting for it nor a client that reads slowly.
     """
 
-    def __init__(self, processes: Processes, keys: Sequence[int], seconds: float) -> None:
+    def __init__(
+        self, processes: Processes, leased: Sequence[tuple[int, Leases]], seconds: float
+    ) -> None:
         """Do nothing yet.
 
         Args:
             processes: What asks DuckDB.
-            keys: The publications, as the processes know them; a step gets a cursor for each.
+            leased: The publications, as the processes know them, and who else works on each; a
+                step gets a cursor for each.
             seconds: How long all steps together may take.
         """
         self._processes = processes
-        self._keys = keys
+        self._keys = [key for key, _ in leased]
+        self._leases = [leases for _, leases in leased]
         self._seconds = seconds
         self._left = seconds
+
+    def __enter__(self) -> Self:
+        """Keep them open."""
+        for leases in self._leases:
+            leases.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let them be closed."""
+        for leases in self._leases:
+            leases.__exit__(None, None, None)
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run a query and return its rows; see :func:`api.querying.steps.rows`.

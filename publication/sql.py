@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(1024)  # there are few names, and every question has some
 def identifier(*names: str) -> str:
     """Quote a name, or the parts of a dotted one: ``"main"."my table"``."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)

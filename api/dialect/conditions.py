@@ -122,7 +122,7 @@ class Conditions:
     def _bound(self, parameter: Parameter) -> str:
         self.parameters.append(parameter)
         name = f"$v{len(self.parameters) - 1}"
-        return name if parameter.type == "VARCHAR" else f"cast({name} as {parameter.type})"
+        return name if parameter.typed else f"cast({name} as {parameter.type})"
 
 
 def of_mart(column: Column) -> str:

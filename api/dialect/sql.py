@@ -233,6 +233,8 @@ class _Writer:
 
     def _order(self, asked: tuple[Order, ...], grouped: list[Term] | None) -> list[str]:
         """Order totally, so that pages neither repeat nor miss a row."""
+        if grouped is None and self._mart.sorted and _is_start(asked, self._mart.grain):
+            return []  # the file has its rows in this order already
         if grouped is None:
             sorted_by = {name: of_mart(column) for name, column in self._columns.items()}
             rest = list(self._mart.grain)
@@ -251,8 +253,6 @@ class _Writer:
             way = "desc" if order.descending else "asc"
             by.append(f"{sorted_by[order.column]} {way} nulls {'first' if first else 'last'}")
         ordered = [order.column for order in asked]
-        if grouped is None and self._mart.sorted and _is_start(asked, self._mart.grain):
-            return []  # the file has its rows in this order already
         return by + [f"{sorted_by[name]} asc nulls last" for name in rest if name not in ordered]
 
 

@@ -35,6 +35,9 @@ WORDS = {
 }
 """Truth values: PostgreSQL takes what begins one of its words and no other."""
 
+BOUND_AS = {"VARCHAR": str, "DOUBLE": float, "DATE": date}
+"""Types whose values DuckDB's client binds as just these types."""
+
 COMPARED_AS = {"TIMESTAMP_S": "TIMESTAMP", "TIMESTAMP_MS": "TIMESTAMP"}
 """What a value is read as that may be more exact than the column: half a second is no whole one."""
 
@@ -75,6 +78,11 @@ class Parameter(msgspec.Struct, frozen=True):
     text: str
     value: object
     read: bool
+
+    @property
+    def typed(self) -> bool:
+        """Whether its value is of its type by itself, so that no cast has to be planned."""
+        return type(self.value) is BOUND_AS.get(self.type)
 
     @property
     def mismatch(self) -> Refused:

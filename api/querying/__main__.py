@@ -6,10 +6,12 @@ import socket
 import sys
 from contextlib import suppress
 
+from api.garbage import look_seldom
 from api.querying.process import serve
 
 # Ctrl-C reaches the whole group of processes; the server ends this one when it is done.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+look_seldom()
 with suppress(OSError):  # the server is gone
     serve(socket.socket(fileno=int(sys.argv[1])))
 os._exit(0)  # nothing is left to do, and DuckDB complains of what is kept for the next step

@@ -36,14 +36,15 @@ def rows(cursors: Cursors, query: str, values: Values) -> list[tuple[Any, ...]]:
 
 
 def array(
-    cursors: Cursors, query: str, strict: str, values: Values, most: int
+    cursors: Cursors, query: str, strict: str | None, values: Values, most: int
 ) -> tuple[int, bytes]:
     """Run a query whose rows are objects of JSON.
 
     Args:
         cursors: One.
         query: SQL of one column. Numbers that are none may come out as words that JSON lacks.
-        strict: SQL of the same that takes longer, and writes texts for those.
+        strict: SQL of the same that takes longer, and writes texts for those; none if no column
+            can hold one.
         values: The values of either, by name.
         most: Only so many rows are answered.
 
@@ -55,7 +56,7 @@ def array(
     """
     found = rows(cursors, query, values)
     joined = ",".join([text for (text,) in found[:most]])
-    if "NaN" in joined or "Infinity" in joined:
+    if strict is not None and ("NaN" in joined or "Infinity" in joined):
         # Most likely it stands in a text. To look at every number beforehand takes longer.
         found = rows(cursors, strict, values)
         joined = ",".join([text for (text,) in found[:most]])

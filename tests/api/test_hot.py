@@ -120,7 +120,7 @@ def test_a_lease_keeps_a_publication_open(serving):
     async def go():
         async with serving() as served:
             publication = served.publication
-            with publication.lease():
+            with publication.leases:
                 closing = asyncio.create_task(publication.close())
                 await asyncio.sleep(0.05)
                 assert not closing.done()
