@@ -80,17 +80,18 @@ class OpenPublication:
         self._processes.close(self.key)
 
     @contextmanager
-    def work(self, *others: OpenPublication) -> Iterator[Work]:
+    def work(self, *others: OpenPublication, before: Work | None = None) -> Iterator[Work]:
         """Lease it, for steps that together have a time.
 
         Args:
             others: Publications that the steps read too: they get a cursor for each of all.
+            before: What the same request asked before: its time is not given twice.
         """
         with ExitStack() as leases:
             for one in (self, *others):
                 leases.enter_context(one.lease())
             keys = [one.key for one in (self, *others)]
-            yield Work(self._processes, keys, self._seconds)
+            yield Work(self._processes, keys, self._seconds, before)
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run one query; see :meth:`api.work.Work.rows`."""

@@ -85,7 +85,8 @@ DESCRIPTIONS = {
     422: "A parameter is wrong or given twice; `detail` says which and what it takes.",
     429: "Too many requests, or too many failures; `Retry-After` says until when.",
     500: "The server failed; its log has the cause under `request_id`.",
-    503: "There is no publication, or it cannot be read; `detail` says why and what helps.",
+    503: "There is no publication, it cannot be read, or there is too much to do; `detail` says "
+    "which, and what helps, and `Retry-After` when to ask again.",
 }
 
 FAILED = "The server failed on this request; its log has the cause under this request_id."
@@ -109,6 +110,15 @@ def on_one_line(sentence: str) -> str:
     return printable if len(sentence) <= 3 * LONGEST_SHOWN else f"{printable}…"
 
 
+def request_id(given: str) -> str:
+    """Take a request's id from a proxy's ``X-Request-ID``, or make one.
+
+    Args:
+        given: The header's value.
+    """
+    return given if REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
 def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
     """Describe the problems that a route may answer, for the OpenAPI document."""
     return {
@@ -118,7 +128,7 @@ def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, Respo
             media_type="application/problem+json",
             generate_examples=False,
         )
-        for status in (*statuses, 500)
+        for status in sorted({*statuses, 500, 503})
     }
 
 
@@ -213,13 +223,12 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     request id.
     """
     status, detail, headers = _describe(request, error)
-    given = request.headers.get("x-request-id", "")
     said: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
-        "request_id": given if REQUEST_ID.fullmatch(given) else uuid4().hex,
+        "request_id": request_id(request.headers.get("x-request-id", "")),
     }
     if request.scope["path"].startswith(MARTS):
         problem: Problem = MartProblem(
@@ -283,8 +292,13 @@ def _code(request: AnyRequest, error: Exception, status: int) -> str:
     """PostgREST's code for an error."""
     if isinstance(error, NotFoundException):
         return "PGRST202" if _is_function(request) else "PGRST125"
-    code: str = getattr(error, "code", CODES.get(status, "PGRST000"))
+    code: str = getattr(error, "code", code_of(status))
     return code
+
+
+def code_of(status: int) -> str:
+    """PostgREST's code for a status."""
+    return CODES.get(status, "PGRST000")
 
 
 def _is_function(request: AnyRequest) -> bool:

@@ -15,6 +15,7 @@ from api.querying.process import TooLong
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from api.querying.pool import Done, Processes
 
@@ -32,20 +33,30 @@ class Work:
     """The steps that one request asks of DuckDB, all of them together within a time.
 
     Only DuckDB's own work counts: neither waiting for it nor a client that reads slowly.
+
+    Attributes:
+        left: How many seconds they still have.
     """
 
-    def __init__(self, processes: Processes, keys: Sequence[int], seconds: float) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        keys: Sequence[int],
+        seconds: float,
+        before: Work | None = None,
+    ) -> None:
         """Do nothing yet.
 
         Args:
             processes: What asks DuckDB.
             keys: The publications, as the processes know them; a step gets a cursor for each.
             seconds: How long all steps together may take.
+            before: What the same request asked before, if that has to be taken off.
         """
         self._processes = processes
         self._keys = keys
         self._seconds = seconds
-        self._left = seconds
+        self.left: float = before.left if before else seconds
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run a query and return its rows; see :func:`api.querying.steps.rows`.
@@ -70,7 +81,7 @@ class Work:
         """
         async with self._processes.slots:
             process = self._processes.choose()
-            asked = process.ask("do", self._keys, self._left, step, arguments)
+            asked = process.ask("do", self._keys, self.left, step, arguments)
             result: Result = await self._within(asked)
             return result
 
@@ -90,16 +101,18 @@ class Work:
             ServiceUnavailableException: The steps take too long.
         """
         number = next(_numbers)
+        slots: AbstractAsyncContextManager[None] = self._processes.slots
         process = self._processes.choose()
-        message: tuple[object, ...] = ("start", number, self._keys, self._left, stepping, arguments)
+        message: tuple[object, ...] = ("start", number, self._keys, self.left, stepping, arguments)
         try:
             while True:
-                async with self._processes.slots:
+                async with slots:
                     piece: bytes = await self._within(process.ask(*message))
                 if not piece:
                     return
                 yield piece
-                message = ("next", number, self._left)
+                message = ("next", number, self.left)
+                slots = self._processes.slots.patiently  # what is begun is not to break off
         finally:
             process.tell("end", number)
 
@@ -107,7 +120,7 @@ class Work:
         try:
             done = await asked
         except TooLong as error:
-            self._left = 0
+            self.left = 0
             raise ServiceUnavailableException(
                 detail=f"The query took more than {self._seconds:g} seconds; ask for less.",
                 headers=RETRY,
@@ -116,5 +129,5 @@ class Work:
             raise ServiceUnavailableException(
                 detail="The query needs more memory than there is; ask for less.", headers=RETRY
             ) from error
-        self._left -= done.seconds
+        self.left -= done.seconds
         return done.result

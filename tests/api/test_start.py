@@ -16,7 +16,11 @@ import pytest
 WEEK = "/api/v1/transformation/count_date_by_week"
 
 KEY = {"LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only"}
-PRODUCTION = {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example"}
+PRODUCTION = {
+    "LEADMARTS_ENV": "production",
+    "LEADMARTS_CORS_ORIGINS": "https://a.example",
+    "LEADMARTS_HOSTS": "127.0.0.1",
+}
 
 
 def start(tmp_path, *arguments, **variables):
