@@ -61,7 +61,8 @@ class Connection(HttpToolsProtocol):
         self._patience = capacity.client_seconds
         self._coming = False  # a request has begun and not ended
         self._in_head = False
-        self._more = 0  # bytes of it, but for those that came together with its first
+        self._size = 0  # bytes of it, but for those that came with the end of the one before
+        self._first = False  # nothing of the one before came with it
         self._body = 0
         self._chunk = 0
         self._refusal: Refusal = MALFORMED
@@ -90,12 +91,11 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
             return
         self._chunk = len(data)
-        if self._coming:
-            self._more += self._chunk
-            if self._in_head and self._more > LARGEST_HEAD:
-                self._refuse(HEAD_TOO_LARGE)
-                return
+        self._first = not self._coming
+        self._size += self._chunk
         super().data_received(data)
+        if self._in_head and self._size > LARGEST_HEAD and not self.transport.is_closing():
+            self._refuse(HEAD_TOO_LARGE)
         if self.transport.is_closing() or not self._awaits_request():
             self._stop_request_clock()
         elif self._request_clock is None:
@@ -105,12 +105,14 @@ class Connection(HttpToolsProtocol):
         """Begin a request; a call of the parser's."""
         super().on_message_begin()
         self._coming = self._in_head = True
-        self._more = self._body = 0
+        self._size = self._chunk if self._first else 0
+        self._first = False
+        self._body = 0
 
     def on_headers_complete(self) -> None:
         """End a request's head; a call of the parser's."""
         self._in_head = False
-        if self._more + self._chunk > LARGEST_HEAD and self._head_size() > LARGEST_HEAD:
+        if self._chunk + self._size > LARGEST_HEAD and self._head_size() > LARGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
             raise RefusedRequest
         for name, value in self.headers:
