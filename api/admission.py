@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ no place from others."""
 
 FULL = "The server has as much to do as it takes on; ask again in a second."
 
+BURST = 32
+"""How many more are let in for a moment: a page that asks for much at once is no overload."""
+
+MOMENT = 0.25
+"""Seconds from when nobody waited until the bound holds for a burst as well."""
+
 SAY_EVERY = 1.0
 """Seconds between two lines of the log about refusals: a line each would be work as well."""
 
@@ -36,16 +43,19 @@ class Admission:
         refused: How many it has refused.
     """
 
-    def __init__(self, app: ASGIApp, most: int, cors: CORSConfig) -> None:
+    def __init__(self, app: ASGIApp, working: int, queue: int, cors: CORSConfig) -> None:
         """Stand in front of an app.
 
         Args:
             app: The app.
-            most: How many requests may be in it at once.
+            working: How many requests are worked on at once.
+            queue: How many wait for that, for longer than a moment.
             cors: Which pages may read a refusal.
         """
         self._app = app
-        self._most = most
+        self._working = working
+        self._most = working + queue
+        self._calm = -math.inf
         self._cors = cors
         self._inside = 0
         self._passing = 0
@@ -57,12 +67,19 @@ class Admission:
         """Handle one connection, as ASGI has it."""
         if scope["type"] != ScopeType.HTTP or scope["path"].startswith(PROBES) or _own(scope):
             await self._app(scope, receive, send)
-        elif self._inside >= self._most:
+        elif self._is_full():
             self._count()
             for message in refusal(scope, 503, FULL, SOON, *self._readable(scope)):
                 await send(message)
         else:
             await self._let_in(scope, receive, send)
+
+    def _is_full(self) -> bool:
+        if self._inside < self._working:
+            self._calm = time.monotonic()
+        if self._inside < self._most:
+            return False
+        return self._inside >= self._most + BURST or time.monotonic() - self._calm > MOMENT
 
     async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         self._inside += 1
@@ -103,7 +120,7 @@ class Admission:
             since, self._said = self.refused - self._said, self.refused
             self._say_at = now + SAY_EVERY
             logger.bind(refused=since).warning(
-                "Requests are refused: {} are being worked on, as many as may be.", self._inside
+                "Requests are refused: {} are being answered, as many as may be.", self._inside
             )
 
 

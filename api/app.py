@@ -123,7 +123,8 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    admission = Admission(framework, settings.processes * (1 + capacity.queue), cors)
+    queue = settings.processes * capacity.queue
+    admission = Admission(framework, settings.processes, queue, cors)
     app = HotPath(admission, serving, bearer)
     return Hosts(app, settings.hosts) if settings.hosts else app
 

@@ -19,8 +19,8 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         connections: ``LEADMARTS_CONNECTIONS``: how many are open.
-        queue: ``LEADMARTS_QUEUE``: how many requests wait for each process that asks DuckDB, or
-            for the rest of what makes an answer. Answers that are kept wait for nothing.
+        queue: ``LEADMARTS_QUEUE``: how many requests wait for each process that asks DuckDB. For
+            a moment there may be more; answers that are kept wait for nothing.
         client_seconds: ``LEADMARTS_CLIENT_SECONDS``: how long a client may take to send a request,
             and to take the next part of an answer.
         drain_seconds: ``LEADMARTS_DRAIN_SECONDS``: how long a server that was told to stop waits
@@ -30,7 +30,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     connections: int = 512
-    queue: int = 6
+    queue: int = 4
     client_seconds: int = 20
     drain_seconds: int = 10
     query_memory: str = "512MB"
@@ -44,7 +44,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
         """
         return cls(
             connections=whole_number("LEADMARTS_CONNECTIONS", 512, 100_000),
-            queue=whole_number("LEADMARTS_QUEUE", 6, 100_000),
+            queue=whole_number("LEADMARTS_QUEUE", 4, 100_000),
             client_seconds=whole_number("LEADMARTS_CLIENT_SECONDS", 20, 3600),
             drain_seconds=whole_number("LEADMARTS_DRAIN_SECONDS", 10, 3600),
             query_memory=_memory("LEADMARTS_QUERY_MEMORY", "512MB"),

@@ -71,6 +71,9 @@ CODES = {401: "PGRST301", 403: "42501", 404: "PGRST205", 405: "PGRST117", 406: "
 MARTS = "/api/v1/marts/"
 """Below it PostgREST's clients ask, also for what no route has: they write, and call functions."""
 
+FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s\"']+/)+")
+"""The folders of a file's path, from the root on: where things are is the operator's business."""
+
 LONGEST_SHOWN = 100
 """How many characters of what a client sent are repeated to it and to the log."""
 
@@ -119,6 +122,11 @@ def request_id(given: str) -> str:
     return given if REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
+def public(sentence: str) -> str:
+    """Say to everybody what is written for the operator: files by their names alone."""
+    return FOLDERS.sub("", sentence)
+
+
 def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
     """Describe the problems that a route may answer, for the OpenAPI document."""
     return {
@@ -144,7 +152,7 @@ def no_publication(refusal: str | None) -> ServiceUnavailableException:
             "this server then picks it up by itself."
         )
     else:
-        detail = f"{refusal} This server picks up by itself what is put right or new."
+        detail = f"{public(refusal)} This server picks up by itself what is put right or new."
     return ServiceUnavailableException(detail=detail, headers=RETRY)
 
 
@@ -249,7 +257,7 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.opt(exception=error).error("A request failed.")
     else:
-        log.warning(detail)
+        log.warning(str(error) if isinstance(error, PublicationError) else detail)
     return Response(
         problem,
         status_code=status,
@@ -267,11 +275,12 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
         status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
     match error:
         case PublicationGone():
-            status, detail = HTTPStatus.GONE, str(error)
+            status, detail = HTTPStatus.GONE, public(str(error))
         case PublicationNotYet():
-            status, detail = HTTPStatus.NOT_FOUND, str(error)
+            status, detail = HTTPStatus.NOT_FOUND, public(str(error))
         case PublicationError():
-            status, detail, headers = HTTPStatus.SERVICE_UNAVAILABLE, str(error), RETRY
+            status, detail = HTTPStatus.SERVICE_UNAVAILABLE, public(str(error))
+            headers = RETRY
         case ValidationException():
             status, detail = status_of_invalid(request), _invalid(request, error)
         case NotFoundException() if _is_function(request):

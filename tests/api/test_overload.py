@@ -108,7 +108,7 @@ def test_what_is_beyond_the_queue_is_refused_at_once(small, wait_until):
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["message"] == answer.json()["detail"]
         assert took < 1
-    assert "Requests are refused: 3 are being worked on" in small.log()
+    assert re.search(r"Requests are refused: \d+ are being answered", small.log())
     assert small.log().count("Requests are refused") < len(refused)
     with small.client() as client:  # and all is as before
         assert client.get(MART, params={"n": "lt.3", "limit": 7}).status_code == 200
