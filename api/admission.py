@@ -26,7 +26,10 @@ BURST = 32
 """How many more are let in for a moment: a page that asks for much at once is no overload."""
 
 MOMENT = 0.25
-"""Seconds from when nobody waited until the bound holds for a burst as well."""
+"""Seconds that a burst may last."""
+
+REST = 1.0
+"""Seconds from one burst to the next."""
 
 SAY_EVERY = 1.0
 """Seconds between two lines of the log about refusals: a line each would be work as well."""
@@ -43,19 +46,18 @@ class Admission:
         refused: How many it has refused.
     """
 
-    def __init__(self, app: ASGIApp, working: int, queue: int, cors: CORSConfig) -> None:
+    def __init__(self, app: ASGIApp, most: int, cors: CORSConfig) -> None:
         """Stand in front of an app.
 
         Args:
             app: The app.
-            working: How many requests are worked on at once.
-            queue: How many wait for that, for longer than a moment.
+            most: How many requests may be in it at once, for longer than a moment.
             cors: Which pages may read a refusal.
         """
         self._app = app
-        self._working = working
-        self._most = working + queue
-        self._calm = -math.inf
+        self._most = most
+        self._crowded = -math.inf  # when there were last as many
+        self._since = -math.inf  # and since when, without a rest
         self._cors = cors
         self._inside = 0
         self._passing = 0
@@ -75,11 +77,13 @@ class Admission:
             await self._let_in(scope, receive, send)
 
     def _is_full(self) -> bool:
-        if self._inside < self._working:
-            self._calm = time.monotonic()
         if self._inside < self._most:
             return False
-        return self._inside >= self._most + BURST or time.monotonic() - self._calm > MOMENT
+        now = time.monotonic()
+        if now - self._crowded > REST:
+            self._since = now
+        self._crowded = now
+        return self._inside >= self._most + BURST or now - self._since > MOMENT
 
     async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         self._inside += 1

@@ -123,8 +123,7 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    queue = settings.processes * capacity.queue
-    admission = Admission(framework, settings.processes, queue, cors)
+    admission = Admission(framework, settings.processes * (1 + capacity.queue), cors)
     app = HotPath(admission, serving, bearer)
     return Hosts(app, settings.hosts) if settings.hosts else app
 
