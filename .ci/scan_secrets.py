@@ -1,4 +1,4 @@
-"""``python .ci/scan_secrets.py``: look for secrets in what git has; ``--accept`` says they are none.
+"""``python .ci/scan_secrets.py``: look for secrets in what git has; ``--accept``: they are none.
 
 ``.secrets.baseline`` holds what was looked at and found to be none, as hashes: passwords that only
 tests have, and the demo user's. detect-secrets looks, offline.
