@@ -9,7 +9,8 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # One thing after the other, also under `make -j`: each needs what the one before it made.
 .NOTPARALLEL:
-.PHONY: help run port demo build serve test check lint types tests test-contract soak openapi bench lock clean
+.PHONY: help run port demo build serve test check lint types tests test-contract soak openapi bench lock clean \
+    safety accept-secrets
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +34,7 @@ serve: .venv/run ## Serve the current publication
 
 test: check tests ## Everything that CI checks
 
-check: lint types
+check: lint types safety
 
 lint: .venv/dev ## Style of Python and SQL, and the direction of imports
 	$(BIN)/ruff check .
@@ -43,6 +44,13 @@ lint: .venv/dev ## Style of Python and SQL, and the direction of imports
 
 types: .venv/dev
 	$(BIN)/mypy
+
+safety: .venv/dev ## Secrets in the repository, and known vulnerabilities of dependencies
+	$(BIN)/python .ci/scan_secrets.py
+	$(BIN)/python .ci/audit.py
+
+accept-secrets: .venv/dev
+	$(BIN)/python .ci/scan_secrets.py --accept
 
 tests: .venv/dev
 	$(BIN)/pytest $(TWO) -m "not soak" --contract

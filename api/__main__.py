@@ -6,17 +6,23 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import click
 import uvicorn
 from loguru import logger
 from uvicorn.supervisors import Multiprocess
 
-from api import log
+from api import files, log
 from api.auth import keys
 from api.auth.command import users
+from api.connection import Connection
 from api.export import openapi
 from api.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -42,8 +48,9 @@ def main(context: click.Context, host: str, port: int, workers: int, check: bool
 
     LEADMARTS_PUBLICATIONS says where publications are (by default data/publications),
     LEADMARTS_ENV whether this is development or production. In production
-    LEADMARTS_CORS_ORIGINS must say which origins may read the API, and LEADMARTS_SIGNING_KEY
-    (or LEADMARTS_SIGNING_KEY_FILE) what tokens are signed with. Without a command it serves.
+    LEADMARTS_CORS_ORIGINS must say which origins may read the API, LEADMARTS_HOSTS which hosts
+    it answers to, and LEADMARTS_SIGNING_KEY (or LEADMARTS_SIGNING_KEY_FILE) what tokens are
+    signed with. Without a command it serves.
     """
     if context.invoked_subcommand is None:
         serve(host, port, workers, check)
@@ -57,6 +64,7 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
     """
     try:
         settings = Settings.from_environment()
+        files.allow(settings.capacity.connections, settings.processes)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     log.configure(settings.environment)
@@ -71,6 +79,7 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
         config = uvicorn.Config(
             "api.app:create_app",
             factory=True,
+            http=cast("type[asyncio.Protocol]", partial(Connection, capacity=settings.capacity)),
             workers=workers,
             log_config=None,
             log_level="warning",
@@ -78,7 +87,7 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
             server_header=False,
             lifespan="on",
             ws="none",
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=settings.capacity.drain_seconds,
         )
         name = f"[{host}]" if ":" in host else host
         url = f"http://{name}:{listening.getsockname()[1]}"

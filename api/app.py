@@ -11,17 +11,20 @@ from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
 from api import catalogue, changes, counts, docs, log, marketing, marts, system, transformation
+from api.admission import Admission
 from api.auth import routes as auth
 from api.auth.bearer import Bearer
 from api.auth.limits import Limit
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import Tokens
 from api.garbage import look_seldom
+from api.hosts import Hosts
 from api.hot import HotPath
 from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
 from api.problems import AnyRequest, answer_problem, no_coding, no_publication
+from api.protection import Protection
 from api.querying.pool import HUNG_AFTER, Processes
 from api.serving import Serving
 from api.settings import Settings, SettingsError
@@ -65,7 +68,10 @@ def create_app() -> ASGIApp:
     log.configure(settings.environment)
     for warning in settings.auth.warnings:
         logger.warning(warning)
-    processes = Processes(settings.processes, HUNG_AFTER + settings.bounds.seconds)
+    capacity = settings.capacity
+    processes = Processes(
+        settings.processes, HUNG_AFTER + settings.bounds.seconds, capacity.query_memory
+    )
     serving = Serving(settings.store, counts.REQUIRED, processes, settings.bounds.seconds)
     pinned = Pinned(settings.store, processes, settings.bounds.seconds)
     tokens = Tokens(settings.auth.key, settings.auth.token_seconds, users)
@@ -93,18 +99,19 @@ def create_app() -> ASGIApp:
         "tokens": Provide(lambda: tokens, sync_to_thread=False),
         "signing_in": Provide(lambda: signing_in, sync_to_thread=False),
     }
+    cors = CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        expose_headers=EXPOSED,
+    )
     framework = Litestar(
         ROUTES,
         dependencies=dependencies,
         lifespan=[processes.lifespan, serving.lifespan, pinned.lifespan],
         before_request=refuse_unacceptable,
-        before_send=[allow_head],
+        before_send=[allow_head, Protection(settings.hsts_seconds)],
         exception_handlers={Exception: answer_problem},
-        cors_config=CORSConfig(
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
-            expose_headers=EXPOSED,
-        ),
+        cors_config=cors,
         state=AppState(
             {
                 "template": skeleton(ROUTES, INJECTED),
@@ -117,8 +124,10 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
+    admission = Admission(framework, settings.processes * (1 + capacity.queue), cors)
+    app = HotPath(admission, serving, bearer)
     look_seldom()
-    return HotPath(framework, serving, bearer)
+    return Hosts(app, settings.hosts) if settings.hosts else app
 
 
 async def refuse_unacceptable(request: AnyRequest) -> None:

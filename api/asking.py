@@ -169,7 +169,9 @@ class Asked:
         ((total,),) = await _cast(work.rows(self._statement.count, await self._values(work)))
         return int(total)
 
-    async def pieces(self, kind: FileFormat, window: Window) -> AsyncGenerator[bytes, None]:
+    async def pieces(
+        self, kind: FileFormat, window: Window, before: Work
+    ) -> AsyncGenerator[bytes, None]:
         """Write rows in a format, piece by piece; raises as :meth:`rows`.
 
         The publication stays open until the last piece, or until the iterator is closed.
@@ -177,8 +179,9 @@ class Asked:
         Args:
             kind: The format.
             window: Which rows.
+            before: What was asked for the same answer before.
         """
-        with self.source.work() as work:
+        with self.source.work(before=before) as work:
             values = await self._values(work) | window.values
             query = f"{self._statement.rows(as_typed if kind.typed else as_flat)}{window.sql}"
             async with aclosing(work.each(steps.pieces, query, values, kind.suffix)) as written:

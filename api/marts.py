@@ -192,7 +192,7 @@ async def _file(
         total = await asked.total(work)
     rows = window.of_rows(total)
     set_range(response, window, rows, total if wanted.counted else None)
-    parts = asked.pieces(cast("FileFormat", wanted.format), window)
+    parts = asked.pieces(cast("FileFormat", wanted.format), window, work)
     held: list[bytes] = []
     async for part in parts:
         held.append(part)

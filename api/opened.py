@@ -65,14 +65,15 @@ class OpenPublication:
         await self.leases.none()
         self._processes.close(self.key)
 
-    def work(self, *others: OpenPublication) -> Work:
+    def work(self, *others: OpenPublication, before: Work | None = None) -> Work:
         """Lease it, for steps that together have a time.
 
         Args:
             others: Publications that the steps read too: they get a cursor for each of all.
+            before: What the same request asked before: its time is not given twice.
         """
         leased = [(one.key, one.leases) for one in (self, *others)]
-        return Work(self._processes, leased, self._seconds)
+        return Work(self._processes, leased, self._seconds, before)
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run one query; see :meth:`api.work.Work.rows`."""

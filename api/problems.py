@@ -71,6 +71,9 @@ CODES = {401: "PGRST301", 403: "42501", 404: "PGRST205", 405: "PGRST117", 406: "
 MARTS = "/api/v1/marts/"
 """Below it PostgREST's clients ask, also for what no route has: they write, and call functions."""
 
+FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s\"']+/)+")
+"""The folders of a file's path, from the root on: where things are is the operator's business."""
+
 LONGEST_SHOWN = 100
 """How many characters of what a client sent are repeated to it and to the log."""
 
@@ -85,7 +88,8 @@ DESCRIPTIONS = {
     422: "A parameter is wrong or given twice; `detail` says which and what it takes.",
     429: "Too many requests, or too many failures; `Retry-After` says until when.",
     500: "The server failed; its log has the cause under `request_id`.",
-    503: "There is no publication, or it cannot be read; `detail` says why and what helps.",
+    503: "There is no publication, it cannot be read, or there is too much to do; `detail` says "
+    "which, and what helps, and `Retry-After` when to ask again.",
 }
 
 FAILED = "The server failed on this request; its log has the cause under this request_id."
@@ -109,6 +113,20 @@ def on_one_line(sentence: str) -> str:
     return printable if len(sentence) <= 3 * LONGEST_SHOWN else f"{printable}…"
 
 
+def request_id(given: str) -> str:
+    """Take a request's id from a proxy's ``X-Request-ID``, or make one.
+
+    Args:
+        given: The header's value.
+    """
+    return given if REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def public(sentence: str) -> str:
+    """Say to everybody what is written for the operator: files by their names alone."""
+    return FOLDERS.sub("", sentence)
+
+
 def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
     """Describe the problems that a route may answer, for the OpenAPI document."""
     return {
@@ -118,7 +136,7 @@ def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, Respo
             media_type="application/problem+json",
             generate_examples=False,
         )
-        for status in (*statuses, 500)
+        for status in sorted({*statuses, 500, 503})
     }
 
 
@@ -134,7 +152,7 @@ def no_publication(refusal: str | None) -> ServiceUnavailableException:
             "this server then picks it up by itself."
         )
     else:
-        detail = f"{refusal} This server picks up by itself what is put right or new."
+        detail = f"{public(refusal)} This server picks up by itself what is put right or new."
     return ServiceUnavailableException(detail=detail, headers=RETRY)
 
 
@@ -213,13 +231,12 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     request id.
     """
     status, detail, headers = _describe(request, error)
-    given = request.headers.get("x-request-id", "")
     said: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
-        "request_id": given if REQUEST_ID.fullmatch(given) else uuid4().hex,
+        "request_id": request_id(request.headers.get("x-request-id", "")),
     }
     if request.scope["path"].startswith(MARTS):
         problem: Problem = MartProblem(
@@ -240,7 +257,7 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.opt(exception=error).error("A request failed.")
     else:
-        log.warning(detail)
+        log.warning(str(error) if isinstance(error, PublicationError) else detail)
     return Response(
         problem,
         status_code=status,
@@ -258,11 +275,12 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
         status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
     match error:
         case PublicationGone():
-            status, detail = HTTPStatus.GONE, str(error)
+            status, detail = HTTPStatus.GONE, public(str(error))
         case PublicationNotYet():
-            status, detail = HTTPStatus.NOT_FOUND, str(error)
+            status, detail = HTTPStatus.NOT_FOUND, public(str(error))
         case PublicationError():
-            status, detail, headers = HTTPStatus.SERVICE_UNAVAILABLE, str(error), RETRY
+            status, detail = HTTPStatus.SERVICE_UNAVAILABLE, public(str(error))
+            headers = RETRY
         case ValidationException():
             status, detail = status_of_invalid(request), _invalid(request, error)
         case NotFoundException() if _is_function(request):
@@ -283,8 +301,13 @@ def _code(request: AnyRequest, error: Exception, status: int) -> str:
     """PostgREST's code for an error."""
     if isinstance(error, NotFoundException):
         return "PGRST202" if _is_function(request) else "PGRST125"
-    code: str = getattr(error, "code", CODES.get(status, "PGRST000"))
+    code: str = getattr(error, "code", code_of(status))
     return code
+
+
+def code_of(status: int) -> str:
+    """PostgREST's code for a status."""
+    return CODES.get(status, "PGRST000")
 
 
 def _is_function(request: AnyRequest) -> bool:

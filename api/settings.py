@@ -9,7 +9,9 @@ from typing import Literal
 import msgspec
 
 from api.auth.settings import AuthSettings
+from api.capacity import Capacity
 from api.errors import SettingsError
+from api.hosts import HOST
 from api.querying.pool import PROCESSES
 from api.variables import whole_number
 from publication import PublicationError, Store
@@ -20,6 +22,9 @@ Environment = Literal["development", "production"]
 
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
 """Scheme, host and perhaps a port, as browsers send it (RFC 6454 §6.2)."""
+
+YEAR = 366 * 24 * 3600
+"""Seconds."""
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,17 +59,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         environment: ``LEADMARTS_ENV``. In production logs are JSON lines and origins are named.
         cors_origins: ``LEADMARTS_CORS_ORIGINS``, separated by commas: the origins whose pages may
             read the API. ``*`` is any; that is the default in development only.
+        hosts: ``LEADMARTS_HOSTS``, separated by commas: the names that the server answers to, a
+            port with them or not. None means any; in development only.
+        hsts_seconds: ``LEADMARTS_HSTS_SECONDS``: for how long browsers are to come back by TLS
+            only; to be set where clients come by it.
         store: The publications, as ``LEADMARTS_PUBLICATIONS`` and its like say.
         auth: Users and tokens.
         bounds: What one request may ask for at most.
+        capacity: How much the server takes on at once.
         processes: ``LEADMARTS_QUERY_PROCESSES``: how many processes of each worker ask DuckDB.
     """
 
     environment: Environment
     cors_origins: tuple[str, ...]
+    hosts: tuple[str, ...]
+    hsts_seconds: int | None
     store: Store
     auth: AuthSettings
     bounds: Bounds
+    capacity: Capacity
     processes: int
 
     @classmethod
@@ -76,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         environment = _environment(os.environ.get("LEADMARTS_ENV") or "development")
         origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
+        hosts = _hosts(os.environ.get("LEADMARTS_HOSTS", ""), environment)
+        hsts = os.environ.get("LEADMARTS_HSTS_SECONDS")
         try:
             store = Store.from_environment()
         except PublicationError as error:
@@ -84,9 +99,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             environment=environment,
             cors_origins=origins,
+            hosts=hosts,
+            hsts_seconds=whole_number("LEADMARTS_HSTS_SECONDS", 0, 10 * YEAR) if hsts else None,
             store=store,
             auth=auth,
             bounds=Bounds.from_environment(),
+            capacity=Capacity.from_environment(),
             processes=whole_number("LEADMARTS_QUERY_PROCESSES", PROCESSES, 64),
         )
 
@@ -114,3 +132,19 @@ def _origins(listed: str, environment: Environment) -> tuple[str, ...]:
                 "and perhaps a port and nothing more, such as https://dashboard.example.com."
             )
     return origins
+
+
+def _hosts(listed: str, environment: Environment) -> tuple[str, ...]:
+    hosts = tuple(part.strip().lower() for part in listed.split(",") if part.strip())
+    if environment == "production" and not hosts:
+        raise SettingsError(
+            "LEADMARTS_HOSTS must name the hosts that the server answers to in production, "
+            "separated by commas, such as marts.example.com; leaving it out is for development."
+        )
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise SettingsError(
+                f'LEADMARTS_HOSTS holds "{host}", which is no host; write a name or an address '
+                "and perhaps a port and nothing more, such as marts.example.com."
+            )
+    return hosts

@@ -11,7 +11,7 @@ from litestar.exceptions import NotFoundException
 from api import __version__
 from api.answers import HEADERS, PUBLISHED, etag, reusable
 from api.opened import OpenPublication
-from api.problems import AnyRequest, documented
+from api.problems import AnyRequest, documented, public
 from api.serving import Serving
 from publication import Manifest
 
@@ -84,7 +84,7 @@ async def ready(publication: OpenPublication, serving: Serving) -> Response[Read
     readiness = Ready(
         publication=publication.manifest.number,
         built_at=publication.manifest.built_at,
-        refused=serving.refusal.reason if serving.refusal else None,
+        refused=public(serving.refusal.reason) if serving.refusal else None,
     )
     return Response(readiness, headers=NO_STORE)
 

@@ -15,6 +15,7 @@ from api.querying.process import TooLong
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from api.leases import Leases
     from api.querying.pool import Done, Processes
@@ -34,10 +35,17 @@ class Work:
 
     ``with work: ...`` keeps the publications open that they read. Only DuckDB's own work counts:
     neither waiting for it nor a client that reads slowly.
+
+    Attributes:
+        left: How many seconds they still have.
     """
 
     def __init__(
-        self, processes: Processes, leased: Sequence[tuple[int, Leases]], seconds: float
+        self,
+        processes: Processes,
+        leased: Sequence[tuple[int, Leases]],
+        seconds: float,
+        before: Work | None = None,
     ) -> None:
         """Do nothing yet.
 
@@ -46,12 +54,13 @@ class Work:
             leased: The publications, as the processes know them, and who else works on each; a
                 step gets a cursor for each.
             seconds: How long all steps together may take.
+            before: What the same request asked before, if that has to be taken off.
         """
         self._processes = processes
         self._keys = [key for key, _ in leased]
         self._leases = [leases for _, leases in leased]
         self._seconds = seconds
-        self._left = seconds
+        self.left: float = before.left if before else seconds
 
     def __enter__(self) -> Self:
         """Keep them open."""
@@ -87,7 +96,7 @@ class Work:
         """
         async with self._processes.slots:
             process = self._processes.choose()
-            asked = process.ask("do", self._keys, self._left, step, arguments)
+            asked = process.ask("do", self._keys, self.left, step, arguments)
             result: Result = await self._within(asked)
             return result
 
@@ -107,16 +116,18 @@ class Work:
             ServiceUnavailableException: The steps take too long.
         """
         number = next(_numbers)
+        slots: AbstractAsyncContextManager[None] = self._processes.slots
         process = self._processes.choose()
-        message: tuple[object, ...] = ("start", number, self._keys, self._left, stepping, arguments)
+        message: tuple[object, ...] = ("start", number, self._keys, self.left, stepping, arguments)
         try:
             while True:
-                async with self._processes.slots:
+                async with slots:
                     piece: bytes = await self._within(process.ask(*message))
                 if not piece:
                     return
                 yield piece
-                message = ("next", number, self._left)
+                message = ("next", number, self.left)
+                slots = self._processes.slots.patiently  # what is begun is not to break off
         finally:
             process.tell("end", number)
 
@@ -124,7 +135,7 @@ class Work:
         try:
             done = await asked
         except TooLong as error:
-            self._left = 0
+            self.left = 0
             raise ServiceUnavailableException(
                 detail=f"The query took more than {self._seconds:g} seconds; ask for less.",
                 headers=RETRY,
@@ -133,5 +144,5 @@ class Work:
             raise ServiceUnavailableException(
                 detail="The query needs more memory than there is; ask for less.", headers=RETRY
             ) from error
-        self._left -= done.seconds
+        self.left -= done.seconds
         return done.result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from benchmarks import build, ledger, marketing, marts, serving, swaps
+from benchmarks import build, ledger, marketing, marts, overload, serving, swaps
 
 
 @click.group(help=__doc__)
@@ -16,6 +16,7 @@ main.add_command(build.command)
 main.add_command(ledger.command)
 main.add_command(marketing.command)
 main.add_command(marts.command)
+main.add_command(overload.command)
 main.add_command(serving.command)
 main.add_command(swaps.command)
 

@@ -79,7 +79,8 @@ def command(days: int, rounds: int, seconds: int) -> None:
     if shutil.which("wrk") is None:
         raise click.ClickException("wrk is not installed: apt-get install wrk.")
     with tempfile.TemporaryDirectory() as folder:
-        workplace = Workplace(Path(folder) / "data", PRODUCTION)
+        room = {"LEADMARTS_QUEUE": str(CLIENTS)}  # for all of them, all the time
+        workplace = Workplace(Path(folder) / "data", PRODUCTION | room)
         workplace.run("python", "-m", "lake", "demo", "--days", str(days))
         workplace.run("dbt", "build")
         workplace.add_user(*USER)

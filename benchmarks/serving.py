@@ -25,6 +25,7 @@ CONNECTIONS = 64
 PRODUCTION = {
     "LEADMARTS_ENV": "production",
     "LEADMARTS_CORS_ORIGINS": "https://dashboard.example.com",
+    "LEADMARTS_HOSTS": "127.0.0.1",
     "LEADMARTS_SIGNING_KEY": "a signing key of this benchmark only: 0123456789",
 }
 USER = ("reader", "a password of this benchmark only")

@@ -106,30 +106,46 @@ class Workplace:
     @contextmanager
     def server(self, app: str, *, factory: bool = False) -> Iterator[str]:
         """Serve an ASGI app with one uvicorn worker on a free loopback port; yield its URL."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = _free_port()
+        command = [
+            *("uvicorn", app, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+            *("--no-access-log", "--log-level", "warning", *(["--factory"] if factory else [])),
+        ]
+        with self._serving(app, port, command) as url:
+            yield url
+
+    @contextmanager
+    def own_server(self) -> Iterator[str]:
+        """Serve as ``python -m api`` does, with its bounds; yield its URL."""
+        port = _free_port()
+        with self._serving("The server", port, ["api", "--port", str(port)]) as url:
+            yield url
+
+    @contextmanager
+    def _serving(self, name: str, port: int, command: list[str]) -> Iterator[str]:
+        log = self.data.with_suffix(".server.log").open("w")
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", app, "--port", str(port)),
-                *("--loop", "uvloop", "--http", "httptools", "--no-access-log"),
-                *("--log-level", "warning"),
-                *(["--factory"] if factory else []),
-            ],
-            cwd=ROOT,
-            env=self.environment,
+            [sys.executable, "-m", *command], cwd=ROOT, env=self.environment, stderr=log
         )
         try:
             url = f"http://127.0.0.1:{port}"
             deadline = time.monotonic() + START_DEADLINE
             while not _answers(url):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{app} did not start on {url}")
+                    raise RuntimeError(f"{name} did not start on {url}")
                 time.sleep(0.05)
             yield url
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(20)
+            log.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _answers(url: str) -> bool:

@@ -33,7 +33,11 @@ def first_line(error: Exception) -> str:
 
 
 def connect(
-    path: Path, *, threads: int | None = None, without: Sequence[str] = ()
+    path: Path,
+    *,
+    threads: int | None = None,
+    memory: str | None = None,
+    without: Sequence[str] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Open a publication's file read-only and locked down, with ``TimeZone`` UTC.
 
@@ -43,6 +47,8 @@ def connect(
         path: The DuckDB file, by its own name (never by a link that may move meanwhile).
         threads: How many threads a query may use; DuckDB's default if not given. Two connections
             of one process to one file must agree on it.
+        memory: How much memory its queries may use together, as DuckDB writes it (``512MB``). What
+            needs more fails: nothing is put on disk. DuckDB's defaults if not given.
         without: Optimizers of DuckDB that its queries do not need
             (https://duckdb.org/docs/stable/configuration/pragmas#optimizer); to plan a short query
             takes longer than to run it. Connections of one process must agree on them, too.
@@ -53,6 +59,8 @@ def connect(
     config: dict[str, str | bool | int | float | list[str]] = {**LOCKED_DOWN}
     if threads is not None:
         config["threads"] = threads
+    if memory is not None:
+        config |= {"memory_limit": memory, "temp_directory": ""}
     if without:
         config["disabled_optimizers"] = ",".join(without)
     try:

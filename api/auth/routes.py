@@ -8,7 +8,12 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 from litestar import HttpMethod, Response, get, post, route
 from litestar.datastructures import ResponseHeader
-from litestar.exceptions import ClientException, HTTPException, NotAuthorizedException
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    InternalServerException,
+    NotAuthorizedException,
+)
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Meta, UnsetType
 
@@ -200,7 +205,10 @@ async def _form(request: AnyRequest) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM:
         raise OAuthError("invalid_request", f"Send the parameters as {FORM}.")
-    body = await request.body()
+    try:
+        body = await request.body()
+    except InternalServerException:  # Litestar's, for a client that has left
+        raise OAuthError("invalid_request", "The body did not come to its end.") from None
     try:
         pairs = parse_qsl(body.decode(), errors="strict", max_num_fields=20)
     except ValueError:

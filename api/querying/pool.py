@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import pickle
+import re
 import socket
 import subprocess
 import sys
@@ -30,6 +31,11 @@ PROCESSES = min(max((os.cpu_count() or 1) - 1, 1), 4)
 READY = 2
 """How many steps each has at most: one, and one that is there when it ends."""
 
+WAITING = 5.0
+"""Seconds for a step to wait for its turn, unless steps before it were done for the same answer."""
+
+BUSY = "Others are being answered, and it is taking long; ask again soon."
+
 ENDED = "The process that asked DuckDB has ended in the middle; there is a new one: ask again."
 
 PATIENCE = 2.0
@@ -38,10 +44,16 @@ PATIENCE = 2.0
 PAUSE = 0.2
 """Seconds before a process that ended is replaced, so that one that cannot start costs little."""
 
+MEMORY = "512MB"
+"""How much memory DuckDB takes in each for a publication, unless a setting says otherwise."""
+
 HUNG_AFTER = 10.0
 """Seconds after which a process is ended that answers nothing, though all its time is over."""
 
 ROOT = Path(__file__).parents[2]
+
+INHERITED = re.compile(r"PATH|HOME|LANG|TZ|TMPDIR|VIRTUAL_ENV|(?:LC|LD|DYLD|PYTHON)_?\w*")
+"""What the processes get of the environment: where programs are, and no secret."""
 
 
 class Done(NamedTuple):
@@ -74,8 +86,9 @@ class Process(asyncio.Protocol):
         with theirs:
             fd = theirs.fileno()
             command = [sys.executable, "-m", "api.querying", str(fd)]
+            environment = {k: v for k, v in os.environ.items() if INHERITED.fullmatch(k)}
             self._popen = subprocess.Popen(  # noqa: ASYNC220 -- it takes a millisecond
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[fd]
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, pass_fds=[fd]
             )
         ours.setblocking(False)
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
@@ -114,7 +127,7 @@ class Process(asyncio.Protocol):
         """
         future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
         if self._transport is None or self.gone.is_set():
-            future.set_exception(_ended())
+            future.set_exception(Ended())
         else:
             self._transport.write(frame(message))
             if not self._waiting:
@@ -156,7 +169,7 @@ class Process(asyncio.Protocol):
         self.gone.set()
         for future in self._waiting:
             if not future.done():
-                future.set_exception(_ended())
+                future.set_exception(Ended())
         self._waiting.clear()
 
 
@@ -166,28 +179,69 @@ def _pass_over(future: asyncio.Future[Done]) -> None:
         future.exception()
 
 
-def _ended() -> ServiceUnavailableException:
-    return ServiceUnavailableException(detail=ENDED, headers=RETRY)
+class Ended(ServiceUnavailableException):
+    """A process has ended that owed an answer, or there is none at the moment."""
+
+    def __init__(self) -> None:
+        """Say that another one comes."""
+        super().__init__(detail=ENDED, headers=RETRY)
+
+
+class Turns:
+    """So many steps at once; the others wait, each for its turn."""
+
+    def __init__(self, count: int) -> None:
+        """Let nobody in yet.
+
+        Args:
+            count: How many at once.
+        """
+        self.patiently = asyncio.Semaphore(count)
+        self._seconds = WAITING
+
+    async def __aenter__(self) -> None:
+        """Wait for a turn.
+
+        Raises:
+            ServiceUnavailableException: It takes too long.
+        """
+        if not self.patiently.locked():
+            await self.patiently.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self.patiently.acquire()
+        except TimeoutError:
+            raise ServiceUnavailableException(detail=BUSY, headers=RETRY) from None
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Let the next one in."""
+        self.patiently.release()
 
 
 class Processes:
     """All of them. Each has the same publications open; one that ends is replaced."""
 
-    def __init__(self, count: int = PROCESSES, hung_after: float = HUNG_AFTER) -> None:
+    def __init__(
+        self, count: int = PROCESSES, hung_after: float = HUNG_AFTER, memory: str = MEMORY
+    ) -> None:
         """Start nothing yet.
 
         Args:
             count: How many there are to be.
             hung_after: After how many seconds without an answer one is ended: more than a step
                 may take.
+            memory: How much memory DuckDB may take in each, for each publication.
         """
         self._count = count
         self._hung_after = hung_after
+        self._memory = memory
         self._all: list[Process] = []
         self._watching: set[asyncio.Task[None]] = set()
         self._keys = itertools.count(1)
-        self._open: dict[int, tuple[Path, Sequence[str]]] = {}
-        self.slots = asyncio.Semaphore(READY * count)
+        self._open: dict[int, tuple[Path, Sequence[str], str]] = {}
+        self._some = asyncio.Event()
+        self.slots = Turns(READY * count)
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar | None = None) -> AsyncIterator[None]:
@@ -216,14 +270,25 @@ class Processes:
             PublicationBroken: It cannot be opened or queried.
         """
         key = next(self._keys)
-        self._open[key] = path, marts
+        self._open[key] = path, marts, self._memory
+        try:
+            while not await self._open_in_all(key):
+                pass  # all of them ended meanwhile, and there are new ones
+        except BaseException:
+            self.close(key)
+            raise
+        return key
+
+    async def _open_in_all(self, key: int) -> bool:
+        """Open a publication in all processes; tell whether any of them has it open."""
+        await self._some.wait()
         asked = [process.ask("open", key, *self._open[key]) for process in self._all]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                self.close(key)
+            # What ended is replaced, and opens it then.
+            if isinstance(outcome, Exception) and not isinstance(outcome, Ended):
                 raise outcome
-        return key
+        return not all(isinstance(outcome, Ended) for outcome in outcomes)
 
     def close(self, key: int) -> None:
         """Close a publication's file in all of them, when what was asked before is done."""
@@ -235,10 +300,10 @@ class Processes:
         """Choose the one that has the least to do.
 
         Raises:
-            ServiceUnavailableException: All of them have just ended.
+            Ended: All of them have just done so.
         """
         if not self._all:
-            raise _ended()
+            raise Ended
         return min(self._all, key=lambda process: process.owed)
 
     async def _start(self) -> None:
@@ -247,6 +312,7 @@ class Processes:
         for key, opened in self._open.items():
             process.tell("open", key, *opened)
         self._all.append(process)
+        self._some.set()
         watching = asyncio.create_task(self._replace(process))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
@@ -260,6 +326,14 @@ class Processes:
                 process.kill()
         logger.error("A process that asks DuckDB has ended; a new one takes its place.")
         self._all.remove(process)
+        if not self._all:
+            self._some.clear()
         await process.stop()
-        await asyncio.sleep(PAUSE)
-        await self._start()
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                await self._start()
+            except OSError as error:
+                logger.error("No process that asks DuckDB can be started: {}.", error.strerror)
+            else:
+                return

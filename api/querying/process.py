@@ -66,13 +66,18 @@ def frame(message: object) -> bytes:
 class Opened:
     """One publication's file, and cursors for it."""
 
-    def __init__(self, path: Path, marts: Sequence[str]) -> None:
+    def __init__(self, path: Path, marts: Sequence[str], memory: str) -> None:
         """Open it, and see that its marts can be read.
+
+        Args:
+            path: The file.
+            marts: The names of its marts.
+            memory: How much memory DuckDB may take for it.
 
         Raises:
             PublicationBroken: It cannot be opened or queried.
         """
-        self._connection = connect(path, threads=1, without=WITHOUT)
+        self._connection = connect(path, threads=1, memory=memory, without=WITHOUT)
         self._idle: list[Cursor] = []
         try:
             with self._connection.cursor() as cursor:
@@ -148,16 +153,27 @@ class Process:
     def __init__(self) -> None:
         """Open nothing yet."""
         self._opened: dict[int, Opened] = {}
+        self._broken: dict[int, PublicationBroken] = {}
         self._passing: dict[int, tuple[list[Cursor], Iterator[bytes]]] = {}
         self._limit = Limit()
 
-    def open(self, key: int, path: Path, marts: Sequence[str]) -> None:
-        """Open a publication, which has a key from then on."""
-        self._opened[key] = Opened(path, marts)
+    def open(self, key: int, path: Path, marts: Sequence[str], memory: str) -> None:
+        """Open a publication, which has a key from then on.
+
+        Raises:
+            PublicationBroken: It cannot be opened or queried. Steps that need it raise that again:
+                in a process that took the place of another nobody hears of it now.
+        """
+        try:
+            self._opened[key] = Opened(path, marts, memory)
+        except PublicationBroken as error:
+            self._broken[key] = error
+            raise
 
     def close(self, key: int) -> None:
         """Close a publication."""
-        self._opened.pop(key).close()
+        if self._broken.pop(key, None) is None:
+            self._opened.pop(key).close()
 
     def do(
         self,
@@ -203,6 +219,9 @@ class Process:
                 cursor.close()
 
     def _cursors(self, keys: Sequence[int]) -> list[Cursor]:
+        for key in keys:
+            if error := self._broken.get(key):
+                raise PublicationBroken(str(error))
         return [self._opened[key].cursor() for key in keys]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 import duckdb
@@ -187,6 +187,70 @@ def test_a_process_that_hangs_is_ended(make_publication, tmp_path):
                 with pytest.raises(ServiceUnavailableException, match=r"ended in the middle"):
                     await work.do(_hangs, 60)
                 assert time.monotonic() - begun < 20
+
+    asyncio.run(go())
+
+
+def test_a_process_in_anothers_place_that_finds_the_file_gone(opened, tmp_path):
+    """It says so to whoever asks, as soon as it is there."""
+
+    async def go():
+        async with opened(count=1) as publication:
+            for file in tmp_path.glob("*.duckdb"):
+                file.unlink()
+            (one,) = children()
+            one.kill()
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    await publication.rows("select 1", {})
+                except PublicationBroken:
+                    break
+                except ServiceUnavailableException:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(go())
+
+
+def test_a_publication_is_not_opened_while_there_is_no_process(make_publication, tmp_path):
+    """It waits for one: what nobody has looked at must not be served."""
+    make_publication(tmp_path, [])
+
+    async def go():
+        processes = Processes(1)
+        async with processes.lifespan():
+            (one,) = children()
+            one.kill()
+            while processes._all:  # noqa: ASYNC110 -- nothing sets an event
+                await asyncio.sleep(0.001)
+            for file in tmp_path.glob("*.duckdb"):
+                file.chmod(0o644)
+                file.write_bytes(b"this is no database")
+                with pytest.raises(PublicationBroken, match=r"cannot be opened"):
+                    await processes.open(file, [])
+            assert len(processes._all) == 1
+
+    asyncio.run(go())
+
+
+def test_a_step_waits_for_its_turn_only_so_long(opened, monkeypatch):
+    monkeypatch.setattr("api.querying.pool.WAITING", 0.2)
+
+    async def go():
+        async with opened(3.0, count=1) as publication:
+            with ExitStack() as works:
+                slow, quick = (works.enter_context(publication.work()) for _ in range(2))
+                running = [
+                    asyncio.create_task(slow.rows(SLOW, {})),
+                    asyncio.create_task(slow.rows("select 1", {})),
+                ]
+                await asyncio.sleep(0)
+                begun = time.monotonic()
+                with pytest.raises(ServiceUnavailableException, match=r"it is taking long"):
+                    await quick.rows("select 1", {})
+                assert 0.15 < time.monotonic() - begun < 2
+                await asyncio.gather(*running, return_exceptions=True)
 
     asyncio.run(go())
 

@@ -16,7 +16,11 @@ import pytest
 WEEK = "/api/v1/transformation/count_date_by_week"
 
 KEY = {"LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only"}
-PRODUCTION = {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example"}
+PRODUCTION = {
+    "LEADMARTS_ENV": "production",
+    "LEADMARTS_CORS_ORIGINS": "https://a.example",
+    "LEADMARTS_HOSTS": "127.0.0.1",
+}
 
 
 def start(tmp_path, *arguments, **variables):
@@ -87,6 +91,26 @@ def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_serv
         (
             {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example,*"},
             "LEADMARTS_CORS_ORIGINS must name the origins",
+        ),
+        (
+            {**PRODUCTION, **KEY, "LEADMARTS_HOSTS": ""},
+            "LEADMARTS_HOSTS must name the hosts that the server answers to in production",
+        ),
+        (
+            {"LEADMARTS_HOSTS": "https://marts.example.com"},
+            'LEADMARTS_HOSTS holds "https://marts.example.com", which is no host',
+        ),
+        (
+            {**PRODUCTION, **KEY, "LEADMARTS_HOSTS": "*"},
+            'LEADMARTS_HOSTS holds "*", which is no host',
+        ),
+        (
+            {"LEADMARTS_QUERY_MEMORY": "a lot"},
+            'LEADMARTS_QUERY_MEMORY is "a lot"; set it to an amount of memory, such as 512MB',
+        ),
+        (
+            {"LEADMARTS_CONNECTIONS": "100000"},
+            "LEADMARTS_CONNECTIONS is 100,000, but a process may have only",
         ),
         ({"LEADMARTS_ENV": "staging"}, 'LEADMARTS_ENV is "staging"; set it to development or'),
         (

@@ -53,8 +53,20 @@ def versions(answer):
     return {row["version"] for row in json.loads(answer.content)}
 
 
-def in_succession(server, publish, publications, start):
-    """Publish again and again under clients; returns what they saw and the server's resources."""
+def wait_until_served(server, number):
+    deadline = time.monotonic() + 60
+    with server.client() as client:
+        while client.get("/health/ready").json()["publication"] != number:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def in_succession(server, publish, publications, start, requests=0):
+    """Publish again and again under clients; returns what they saw and the server's resources.
+
+    If it is to go on until so many requests were answered, then each publication is also served
+    before the next one comes.
+    """
     stop = threading.Event()
     clients = [Client(server, PATHS[n % len(PATHS)], stop) for n in range(CLIENTS)]
     resources = []
@@ -63,12 +75,14 @@ def in_succession(server, publish, publications, start):
     try:
         for number in range(start, start + publications):
             publish(number)
+            if requests:
+                wait_until_served(server, number)
             resources.append((server.memory(), server.descriptors()))
-        deadline = time.monotonic() + 60
-        with server.client() as client:
-            while client.get("/health/ready").json()["publication"] != start + publications - 1:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        while sum(client.answers.total() for client in clients) < requests:
+            assert [client.wrong for client in clients] == [[]] * CLIENTS
+            time.sleep(1)
+            resources.append((server.memory(), server.descriptors()))
+        wait_until_served(server, start + publications - 1)
     finally:
         stop.set()
         for client in clients:
@@ -77,7 +91,7 @@ def in_succession(server, publish, publications, start):
 
 
 @pytest.mark.parametrize(
-    "publications", [12, pytest.param(100, marks=pytest.mark.soak)], ids=["few", "hundred"]
+    "publications", [12, pytest.param(200, marks=pytest.mark.soak)], ids=["few", "200"]
 )
 def test_no_answer_is_wrong_while_publications_follow(
     run_server, make_publication, tmp_path, publications
@@ -87,14 +101,16 @@ def test_no_answer_is_wrong_while_publications_follow(
         make_publication(tmp_path / "publications", [], more={"long": made})
 
     publish(1)
-    with run_server() as server:
-        clients, resources = in_succession(server, publish, publications, start=2)
+    with run_server(LEADMARTS_QUEUE=str(CLIENTS)) as server:  # none is refused
+        requests = 100_000 if publications == 200 else 0
+        clients, resources = in_succession(server, publish, publications, 2, requests)
     assert [client.wrong for client in clients] == [[]] * CLIENTS
     seen = set().union(*(client.answers for client in clients))
     # Publications that follow faster than a second are passed over; the last never is.
     assert publications + 1 in seen
     assert len(seen) > publications / 10
-    if publications == 100:
+    if publications == 200:
+        assert sum(client.answers.total() for client in clients) > 100_000
         settled, last = resources[len(resources) // 3 :], resources[-1]
         files = [fds for _, fds in settled]
         assert max(files) - min(files) <= CLIENTS + 6

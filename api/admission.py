@@ -1,0 +1,133 @@
+"""How many requests are worked on, and what becomes of those beyond."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from litestar.enums import ScopeType
+from loguru import logger
+
+from api.hosts import PROBES
+from api.refusals import SOON, refusal
+
+if TYPE_CHECKING:
+    from litestar.config.cors import CORSConfig
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+PASSING = 32
+"""How many long answers are sent beside the requests that are worked on: whoever reads slowly takes
+no place from others."""
+
+FULL = "The server has as much to do as it takes on; ask again in a second."
+
+BURST = 32
+"""How many more are let in for a moment: a page that asks for much at once is no overload."""
+
+MOMENT = 0.25
+"""Seconds that a burst may last."""
+
+REST = 1.0
+"""Seconds from one burst to the next."""
+
+SAY_EVERY = 1.0
+"""Seconds between two lines of the log about refusals: a line each would be work as well."""
+
+
+class Admission:
+    """An ASGI app that lets so many requests in at once, and refuses the others at once.
+
+    It stands behind the layer that answers from what was answered before, so that those answers
+    need no admission, and in front of the framework, so that a refusal costs little: an overloaded
+    server works for those it let in.
+
+    Attributes:
+        refused: How many it has refused.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, cors: CORSConfig) -> None:
+        """Stand in front of an app.
+
+        Args:
+            app: The app.
+            most: How many requests may be in it at once, for longer than a moment.
+            cors: Which pages may read a refusal.
+        """
+        self._app = app
+        self._most = most
+        self._crowded = -math.inf  # when there were last as many
+        self._since = -math.inf  # and since when, without a rest
+        self._cors = cors
+        self._inside = 0
+        self._passing = 0
+        self._said = 0
+        self._say_at = 0.0
+        self.refused = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection, as ASGI has it."""
+        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(PROBES) or _own(scope):
+            await self._app(scope, receive, send)
+        elif self._is_full():
+            self._count()
+            for message in refusal(scope, 503, FULL, SOON, *self._readable(scope)):
+                await send(message)
+        else:
+            await self._let_in(scope, receive, send)
+
+    def _is_full(self) -> bool:
+        if self._inside < self._most:
+            return False
+        now = time.monotonic()
+        if now - self._crowded > REST:
+            self._since = now
+        self._crowded = now
+        return self._inside >= self._most + BURST or now - self._since > MOMENT
+
+    async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        self._inside += 1
+        passes = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal passes
+            long = message["type"] == "http.response.start" and scope["state"].get("passing")
+            if long and self._passing < PASSING:
+                passes = True
+                self._inside -= 1
+                self._passing += 1
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        finally:
+            if passes:
+                self._passing -= 1
+            else:
+                self._inside -= 1
+
+    def _readable(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+        """What lets pages of other origins read an answer."""
+        origin = dict(scope["headers"]).get(b"origin")
+        if origin is None or not self._cors.is_origin_allowed(origin.decode("latin-1")):
+            return []
+        anyone = self._cors.is_allow_all_origins
+        return [
+            (b"access-control-allow-origin", b"*" if anyone else origin),
+            (b"access-control-expose-headers", b"retry-after"),
+            (b"vary", b"Origin"),
+        ]
+
+    def _count(self) -> None:
+        self.refused += 1
+        if (now := time.monotonic()) >= self._say_at:
+            since, self._said = self.refused - self._said, self.refused
+            self._say_at = now + SAY_EVERY
+            logger.bind(refused=since).warning(
+                "Requests are refused: {} are being answered, as many as may be.", self._inside
+            )
+
+
+def _own(scope: HTTPScope) -> bool:
+    """Tell whether the layer in front asks by itself, to have answers ready."""
+    return bool(scope.get("state", {}).get("trusted"))

@@ -1,0 +1,201 @@
+"""One client's connection under ``python -m api``: how much it may send, and how slowly.
+
+Other servers take the app too and have bounds of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.admission import FULL
+from api.refusals import SOON, written
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from api.capacity import Capacity
+
+LARGEST_HEAD = 32 * 1024
+"""Bytes of a request's first line and header fields: a long question to a mart, and a token."""
+
+LARGEST_BODY = 64 * 1024
+"""Bytes of a request's body. The routes that take one take less, and say so better."""
+
+SLOWEST = 1024
+"""Bytes a second: whoever takes less of an answer is not waited for."""
+
+SPARE = 64
+"""How many connections beyond the limit are told that they are; the others are closed at once."""
+
+Refusal = tuple[int, str]
+
+TOO_SLOW = (408, "The request did not come to its end in time; send it faster.")
+HEAD_TOO_LARGE = (431, f"The request's head has more than {LARGEST_HEAD:,} bytes; ask for less.")
+BODY_TOO_LARGE = (413, f"The request's body has more than {LARGEST_BODY:,} bytes; send less.")
+MALFORMED = (400, "This is no HTTP request.")
+
+
+class RefusedRequest(Exception):
+    """Stops the parser; the client is told why."""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds.
+
+    A clock runs while a request is awaited or comes in, another one while a client does not take
+    what was written to it. Neither runs while an answer is made.
+    """
+
+    def __init__(self, *arguments: Any, capacity: Capacity, **named: Any) -> None:  # noqa: ANN401 -- uvicorn's own
+        """Take over a client.
+
+        Args:
+            capacity: How long a client is waited for, and how many there may be.
+            arguments: uvicorn's.
+            named: uvicorn's.
+        """
+        super().__init__(*arguments, **named)
+        self._most = capacity.connections
+        self._patience = capacity.client_seconds
+        self._coming = False  # a request has begun and not ended
+        self._in_head = False
+        self._size = 0  # bytes of it, but for those that came with the end of the one before
+        self._first = False  # nothing of the one before came with it
+        self._body = 0
+        self._chunk = 0
+        self._refusal: Refusal = MALFORMED
+        self._request_clock: asyncio.TimerHandle | None = None
+        self._answer_clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, unless there are too many; see :class:`asyncio.Protocol`."""
+        super().connection_made(transport)
+        if len(self.connections) > self._most + SPARE:
+            transport.abort()
+            return
+        self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clocks; see :class:`asyncio.Protocol`."""
+        super().connection_lost(exc)
+        self._stop_request_clock()
+        self._stop_answer_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of a request, or several; see :class:`asyncio.Protocol`."""
+        if len(self.connections) > self._most:
+            # Now that something was read, so that the answer arrives before the end does.
+            self.transport.write(written(503, FULL, SOON))
+            self.transport.close()
+            return
+        self._chunk = len(data)
+        self._first = not self._coming
+        self._size += self._chunk
+        super().data_received(data)
+        if self._in_head and self._size > LARGEST_HEAD and not self.transport.is_closing():
+            self._refuse(HEAD_TOO_LARGE)
+        if self.transport.is_closing() or not self._awaits_request():
+            self._stop_request_clock()
+        elif self._request_clock is None:
+            self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
+
+    def on_message_begin(self) -> None:
+        """Begin a request; a call of the parser's."""
+        super().on_message_begin()
+        self._coming = self._in_head = True
+        self._size = self._chunk if self._first else 0
+        self._first = False
+        self._body = 0
+
+    def on_headers_complete(self) -> None:
+        """End a request's head; a call of the parser's."""
+        self._in_head = False
+        if self._chunk + self._size > LARGEST_HEAD and self._head_size() > LARGEST_HEAD:
+            self._refusal = HEAD_TOO_LARGE
+            raise RefusedRequest
+        for name, value in self.headers:
+            if name == b"content-length" and int(value) > LARGEST_BODY:
+                self._refusal = BODY_TOO_LARGE
+                raise RefusedRequest
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a request's body; a call of the parser's."""
+        self._body += len(body)
+        if self._body > LARGEST_BODY:
+            self._refusal = BODY_TOO_LARGE
+            raise RefusedRequest
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request; a call of the parser's."""
+        self._coming = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Stop writing until the client has taken more; see :class:`asyncio.Protocol`."""
+        super().pause_writing()
+        self._start_answer_clock()
+
+    def resume_writing(self) -> None:
+        """Write again; see :class:`asyncio.Protocol`."""
+        super().resume_writing()
+        self._stop_answer_clock()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that nothing more is asked on, as soon as its client has all."""
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self._start_answer_clock()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request that the parser stopped at; uvicorn calls it with a sentence."""
+        del msg
+        self._refuse(self._refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say why, unless an answer has begun, and close."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(written(*refusal))
+        self.transport.close()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _awaits_request(self) -> bool:
+        """Tell whether it is the client's turn to send, and not merely not to ask any more."""
+        if self._coming:
+            return True
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and self.timeout_keep_alive_task is None
+
+    def _request_is_late(self) -> None:
+        self._request_clock = None
+        if self.flow.read_paused:  # it is not read: another one is answered first
+            self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
+        else:
+            self._refuse(TOO_SLOW)
+
+    def _stop_request_clock(self) -> None:
+        if self._request_clock is not None:
+            self._request_clock.cancel()
+            self._request_clock = None
+
+    def _start_answer_clock(self) -> None:
+        self._stop_answer_clock()
+        left = self.transport.get_write_buffer_size()
+        self._answer_clock = self.loop.call_later(self._patience, self._look_at_answer, left)
+
+    def _look_at_answer(self, before: int) -> None:
+        taken = before - self.transport.get_write_buffer_size()
+        if taken < SLOWEST * self._patience:
+            self.transport.abort()
+        else:
+            self._start_answer_clock()
+
+    def _stop_answer_clock(self) -> None:
+        if self._answer_clock is not None:
+            self._answer_clock.cancel()
+            self._answer_clock = None

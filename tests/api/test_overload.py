@@ -1,0 +1,326 @@
+"""What a server does with more than it takes on: refuse it at once, and serve the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+MART = "/api/v1/marts/long"
+LONG = "select n, 'text ' || n as t from range(400000) r(n)"
+WEEK = "/api/v1/transformation/count_date_by_week"
+
+
+def address(server):
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
+def send(server, *parts):
+    """Connect, send some bytes, and leave the connection open."""
+    connection = socket.create_connection(address(server), timeout=30)
+    for part in parts:
+        connection.sendall(part)
+    return connection
+
+
+def read(connection):
+    """Read until the server closes the connection; return status, header lines and body."""
+    answer = b""
+    try:
+        while part := connection.recv(1 << 16):
+            answer += part
+    except ConnectionResetError:
+        pass
+    connection.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.decode().lower().split("\r\n")
+    return int(lines[0].split()[1]) if lines[0] else 0, lines[1:], body
+
+
+def is_problem(status, lines, body):
+    """Tell whether an answer is a problem of that status, with one sentence and no internals."""
+    problem = json.loads(body)
+    assert "content-type: application/problem+json" in lines
+    assert "x-content-type-options: nosniff" in lines
+    assert problem["status"] == status
+    assert re.fullmatch(r"[A-Z][^\n]+\.", problem["detail"])
+    return problem["detail"]
+
+
+@pytest.fixture(scope="module")
+def small(run_server_in, make_publication, make_events, tmp_path_factory):
+    """A server that takes on little and waits for nobody long."""
+    folder = tmp_path_factory.mktemp("small")
+    make_publication(folder / "publications", make_events(1), more={"long": LONG})
+    bounds = {
+        "LEADMARTS_QUERY_PROCESSES": "1",
+        "LEADMARTS_QUEUE": "2",
+        "LEADMARTS_CONNECTIONS": "24",
+        "LEADMARTS_CLIENT_SECONDS": "1",
+    }
+    with run_server_in(folder, **bounds) as server:
+        yield server
+
+
+def test_what_is_beyond_the_queue_is_refused_at_once(small, wait_until):
+    """Of many that ask new questions some are answered, and the others told within a moment."""
+    with small.client() as client:
+        right = client.get(MART, params={"n": "lt.3"}).json()
+
+    def ask(number):
+        with small.client(headers={"Origin": "https://a.example"}) as client:
+            begun = time.monotonic()
+            answer = client.get(MART, params={"n": "lt.3", "offset": 0, "limit": 1000 + number})
+            return answer, time.monotonic() - begun
+
+    slow = {"select": "t,x:n.sum()", "order": "t.desc", "limit": 1}
+
+    def work(_):
+        with small.client() as client:
+            return client.get(MART, params=slow).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        working = [pool.submit(work, n) for n in range(3)]
+        wait_until(lambda: any(one.running() for one in working))
+        asked = list(pool.map(ask, range(17)))
+        with small.client() as client:  # probes are always let in
+            assert client.get("/health/live").status_code == 200
+            assert client.get("/health/ready").status_code == 200
+        assert {one.result() for one in working} <= {200, 503}
+    refused = [(answer, took) for answer, took in asked if answer.status_code == 503]
+    assert refused
+    for answer, took in asked:
+        if answer.status_code == 200:
+            assert answer.json() == right
+            continue
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["message"] == answer.json()["detail"]
+        assert took < 1
+    assert re.search(r"Requests are refused: \d+ are being answered", small.log())
+    assert small.log().count("Requests are refused") < len(refused)
+    with small.client() as client:  # and all is as before
+        assert client.get(MART, params={"n": "lt.3", "limit": 7}).status_code == 200
+
+
+def test_kept_answers_need_no_admission(small):
+    with small.client() as client:
+        expected = client.get(WEEK).json()
+
+    def work(_):
+        with small.client() as client:
+            return client.get(MART, params={"select": "t,n.sum()", "order": "t", "limit": 1})
+
+    with ThreadPoolExecutor(12) as pool:
+        working = [pool.submit(work, n) for n in range(12)]
+        with small.client() as client:
+            while not all(one.done() for one in working):
+                answer = client.get(WEEK)
+                assert (answer.status_code, answer.json()) == (200, expected)
+
+
+def test_a_slow_reader_keeps_no_place(small, wait_until):
+    """Long answers that nobody takes stop neither other answers nor each other, and are cut."""
+    before = small.descriptors()
+    head = b"GET %b.csv?offset=%d HTTP/1.1\r\nHost: x\r\n\r\n"
+    readers = []
+    for number in range(6):  # more than there are places
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(address(small))
+        reader.sendall(head % (MART.encode(), number))
+        reader.settimeout(30)
+        assert reader.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+        readers.append(reader)
+    with small.client() as client:
+        assert client.get(MART, params={"limit": 3, "offset": 5}).status_code == 200
+    # Nobody reads, so the server gives them up.
+    wait_until(lambda: small.descriptors() <= before, what="closed connections")
+    for reader in readers:
+        reader.close()
+
+
+HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\n"
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+CHUNK = b"2000\r\n" + b"a" * 0x2000 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([HEAD + b"X: " + b"a" * 33_000 + b"\r\n\r\n"], 431),
+        ([HEAD, *[b"X: " + b"a" * 5_000 + b"\r\n"] * 9], 431),
+        ([b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 431),
+        ([POST + b"Content-Length: 70000\r\n\r\n"], 413),
+        ([POST + FORM + b"Transfer-Encoding: chunked\r\n\r\n", *[CHUNK] * 9], 413),
+        ([b"this is no HTTP\r\n\r\n"], 400),
+        ([HEAD + b"Content-Length: many\r\n\r\n"], 400),
+    ],
+)
+def test_requests_that_are_too_large_or_none(small, parts, status):
+    begun = time.monotonic()
+    connection = socket.create_connection(address(small), timeout=30)
+    try:
+        for part in parts:
+            connection.sendall(part)
+    except (ConnectionResetError, BrokenPipeError):
+        pass  # it was refused before it came to its end
+    answer = read(connection)
+    assert answer[0] == status
+    assert is_problem(*answer)
+    assert "connection: close" in answer[1]
+    assert time.monotonic() - begun < 5
+    assert "Traceback" not in small.log()
+
+
+def test_requests_that_do_not_come_to_their_end(small):
+    begun = time.monotonic()
+    sent = [b"", b"G", b"\r\n", HEAD, HEAD + b"X: ", POST + FORM + b"Content-Length: 9\r\n\r\na"]
+    for connection in [send(small, part) for part in sent]:
+        answer = read(connection)
+        assert answer[0] == 408
+        assert is_problem(*answer)
+    assert 0.9 < time.monotonic() - begun < 5
+    assert "Traceback" not in small.log()
+
+
+def test_dripping_bytes_gain_no_time(small):
+    """The clock runs from the first byte of a request, also on a connection that was used."""
+    connection = send(small, HEAD + b"\r\n")
+    assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    begun = time.monotonic()
+    try:
+        for byte in HEAD * 9:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+    assert 0.9 < time.monotonic() - begun < 5
+    connection.close()
+
+
+def test_requests_behind_each_other_are_each_answered(small):
+    """Also where the second has to wait for the first, which takes longer than a client may."""
+    first = b"GET %b?select=t,n.avg()&order=t&limit=1 HTTP/1.1\r\nHost: x\r\n\r\n" % MART.encode()
+    connection = send(small, first + HEAD, b"Connection: close\r\n\r\n")
+    status, _, body = read(connection)
+    assert status in {200, 503}
+    assert body.count(b"HTTP/1.1 200") == 1
+    assert body.endswith(b'{"status":"live"}')
+
+
+def test_connections_beyond_the_limit_are_told_so(small, wait_until):
+    before = small.descriptors()
+    held = [send(small, HEAD) for _ in range(24)]
+    status, lines, body = read(send(small, HEAD + b"\r\n"))
+    assert status == 503
+    assert is_problem(status, lines, body)
+    assert "retry-after: 1" in lines
+    for connection in held:  # they were waited for a second
+        assert read(connection)[0] in {408, 0}
+    with small.client() as client:
+        wait_until(lambda: client.get("/health/live").status_code == 200, seconds=5)
+    wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
+
+
+def test_a_server_that_ends_answers_what_it_has_begun(run_server, make_publication, tmp_path):
+    """And cuts what does not end within its deadline."""
+    make_publication(tmp_path / "publications", [], more={"long": LONG})
+    bounds = {"LEADMARTS_DRAIN_SECONDS": "1", "LEADMARTS_CLIENT_SECONDS": "30"}
+    with run_server(**bounds) as server:
+        never = socket.socket()
+        never.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        never.connect(address(server))
+        never.sendall(b"GET %b.csv HTTP/1.1\r\nHost: x\r\n\r\n" % MART.encode())
+        assert never.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+        answers = []
+
+        def ask():
+            with server.client() as client:
+                query = {"select": "t,x:n.sum()", "order": "t", "limit": 1}
+                answers.append(client.get(MART, params=query))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.2)  # it works on it: half a second
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        asking.join(20)
+        server.process.wait(20)
+        assert 0.9 < time.monotonic() - begun < 8
+        assert [answer.status_code for answer in answers] == [200]
+        never.close()
+    assert server.log().count("Lead Marts stops.") == 1
+
+
+def test_two_servers_over_one_folder(
+    run_server_in, make_publication, make_events, model, tmp_path, wait_until
+):
+    """Each follows by itself, both say the same, and the end of one is nothing to the other."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    folder = {"LEADMARTS_PUBLICATIONS": str(tmp_path / "publications")}
+    make_publication(tmp_path / "publications", make_events(1))
+    with run_server_in(tmp_path / "two", **folder) as two:
+        with run_server_in(tmp_path / "one", **folder) as one:
+            make_publication(tmp_path / "publications", make_events(2))
+            for server in (one, two):
+                wait_until(lambda s=server: "Publication 2 is served now." in s.log())
+            with one.client() as client, two.client() as other:
+                answers = [client.get(WEEK), other.get(WEEK)]
+            assert answers[0].headers["etag"] == answers[1].headers["etag"]
+            assert [one.json() for one in answers] == [model(make_events(2), "week")] * 2
+        with two.client() as client:
+            assert client.get(MART.replace("long", "lead_event_counts_weekly")).status_code == 200
+
+
+def test_query_processes_have_their_share_of_memory_and_no_secret(
+    run_server, make_publication, tmp_path
+):
+    made = "select n, md5(n::varchar) || md5((-n)::varchar) as t from range(400000) r(n)"
+    make_publication(tmp_path / "publications", [], more={"long": made})
+    secrets = {
+        "LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only",
+        "NOTION_TOKEN": "ntn_of_tests",
+        "AWS_SECRET_ACCESS_KEY": "of tests",
+    }
+    with (
+        run_server(LEADMARTS_QUERY_MEMORY="20MB", **secrets) as server,
+        server.client() as client,
+    ):
+        answer = client.get(f"{MART}.csv", params={"order": "t"})
+        assert answer.status_code == 503
+        assert "needs more memory than there is" in answer.json()["detail"]
+        assert client.get(MART, params={"limit": 1}).status_code == 200
+        for process in psutil.Process(server.process.pid).children():
+            names = process.environ().keys()
+            assert "PATH" in names
+            assert not [name for name in names if name.startswith(("LEADMARTS", "NOTION", "AWS"))]
+    assert not list((tmp_path / "publications").glob("*.tmp"))  # nor is anything put on disk
+
+
+def test_time_is_not_given_twice(make_publication, open_current, tmp_path):
+    """What was worked before the file is written is taken off the time for it."""
+    make_publication(tmp_path, [])
+
+    async def go():
+        async with open_current(tmp_path, 5.0) as publication:
+            with publication.work() as before:
+                await before.rows("select sum(range) from range(20000000)", {})
+                assert before.left < 5
+                with publication.work(before=before) as after:
+                    assert after.left == before.left
+
+    asyncio.run(go())
