@@ -140,17 +140,25 @@ class Process:
 
     def __init__(self) -> None:
         """Open nothing yet."""
+        self._files: dict[int, tuple[Path, Sequence[str]]] = {}
         self._opened: dict[int, Opened] = {}
         self._passing: dict[int, tuple[list[Cursor], Iterator[bytes]]] = {}
         self._limit = Limit()
 
     def open(self, key: int, path: Path, marts: Sequence[str]) -> None:
-        """Open a publication, which has a key from then on."""
+        """Open a publication, which has a key from then on.
+
+        If that fails it is tried again whenever it is asked: in the place of a process that ended,
+        this one must open what is served, and its file may be gone for a while or for good.
+        """
+        self._files[key] = path, marts
         self._opened[key] = Opened(path, marts)
 
     def close(self, key: int) -> None:
         """Close a publication."""
-        self._opened.pop(key).close()
+        del self._files[key]
+        if opened := self._opened.pop(key, None):
+            opened.close()
 
     def do(
         self,
@@ -196,6 +204,9 @@ class Process:
                 cursor.close()
 
     def _cursors(self, keys: Sequence[int]) -> list[Cursor]:
+        for key in keys:
+            if key not in self._opened:
+                self._opened[key] = Opened(*self._files[key])
         return [self._opened[key].cursor() for key in keys]
 
 
