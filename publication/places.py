@@ -36,6 +36,5 @@ def unusable(what: str, error: Exception) -> PlaceUnusable:
     """
     to_do = remedy(error) or "look what is there"
     return PlaceUnusable(
-        f"{what} cannot be written: {first_line(error).removesuffix('.')}; "
-        f"{to_do}, then publish again."
+        f"{what} cannot be written: {first_line(error).rstrip(' .')}; {to_do}, then publish again."
     )

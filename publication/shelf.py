@@ -38,10 +38,10 @@ def name(number: int, digest: str) -> str:
     return f"{number:06d}-{digest.removeprefix('sha256:')[:8]}.duckdb"
 
 
-def number(file: str) -> int:
-    """The number in the file name of a publication; 0 if it is not named as one."""
+def number(file: str) -> int | None:
+    """The number in the file name of a publication; none if it is not named as one."""
     match = _NAME.fullmatch(file)
-    return int(match["number"]) if match else 0
+    return int(match["number"]) if match else None
 
 
 def entries(folder: Path) -> list[Entry]:
@@ -50,8 +50,8 @@ def entries(folder: Path) -> list[Entry]:
     for suffix in (".duckdb", ".json"):
         for path in folder.glob(f"*{suffix}"):
             file = path.with_suffix(".duckdb")
-            if found_number := number(file.name):
-                found.add(Entry(found_number, file))
+            if (its := number(file.name)) is not None:
+                found.add(Entry(its, file))
     return sorted(found, reverse=True)
 
 

@@ -200,7 +200,7 @@ class Store(Archive):
         highest = max(
             pointer.number if pointer else 0,
             shelf.highest(self.folder),
-            shelf.number(Path(linked).name),
+            shelf.number(Path(linked).name) or 0,
         )
         if left := shelf.remove_halves(self.folder, pointer.number if pointer else None):
             self.warn(removed(left))
