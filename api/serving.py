@@ -13,7 +13,7 @@ from api.kept import Kept
 from api.opened import REMEDY, OpenPublication, check_served, open_publication, pointed_to
 from api.sight import Sight, look
 from api.work import SECONDS
-from publication import PublicationError
+from publication import PublicationError, PublicationHeld
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -126,6 +126,8 @@ class Serving:
                 await self._serve(sight)
         except PublicationError as error:
             self._refuse(Refusal(str(error), sight))
+            if isinstance(error, PublicationHeld):  # perhaps for no longer than a look takes
+                self._try_again = asyncio.get_running_loop().time() + SERVED_AFTER
         except Exception as error:  # noqa: BLE001 a watcher that dies would serve old numbers for ever
             self._refuse(Refusal(f"It cannot be opened: {error!r}.", sight), error)
         if self.publication is None and self.refusal is not None:

@@ -196,11 +196,11 @@ class Store(Archive):
         The link still names the last one where somebody deleted all that is in the folder.
         """
         pointer = self._known_pointer()
-        linked = os.path.realpath(self.link) if self.link else ""
+        linked = Path(os.path.realpath(self.link or self.folder))
         highest = max(
             pointer.number if pointer else 0,
             shelf.highest(self.folder),
-            shelf.number(Path(linked).name) or 0,
+            (linked.parent == self.folder.resolve() and shelf.number(linked.name)) or 0,
         )
         if left := shelf.remove_halves(self.folder, pointer.number if pointer else None):
             self.warn(removed(left))
