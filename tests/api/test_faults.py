@@ -21,13 +21,6 @@ def replace(path, content):
     path.write_bytes(content)
 
 
-def flip(folder, current):
-    path = folder / current.file
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    replace(path, bytes(content))
-
-
 def halve(folder, current):
     path = folder / current.file
     replace(path, path.read_bytes()[: path.stat().st_size // 2])
@@ -48,7 +41,6 @@ def lose_pointer(folder, current):
 
 
 DAMAGE = {
-    flip: (1, "is damaged: its SHA-256"),
     halve: (1, "is damaged: its SHA-256"),
     lose_all_of_it: (1, "Publication 2 is gone"),
     # With the pointer alone nothing is lost that was published.

@@ -67,7 +67,7 @@ class Publications:
     def _rows(self, number: int, query: str) -> Rows:
         (path,) = self._copies.glob(f"{number:06}-*.duckdb")
         with duckdb.connect(str(path), read_only=True) as connection:
-            return connection.execute(query).to_arrow_table().to_pylist()
+            return connection.sql(query).to_arrow_table().to_pylist()
 
     def mart(self, number: int, name: str) -> Rows:
         """The rows of a mart in the order of its grain."""

@@ -47,7 +47,7 @@ def numbers(store):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells one start from another")
-@pytest.mark.parametrize("jumps", [[10 * YEAR], [-10 * YEAR], [10 * YEAR, -10 * YEAR], [7200.0]])
+@pytest.mark.parametrize("jumps", [[7200.0], [-10 * YEAR, 10 * YEAR]])
 def test_the_young_are_kept_and_the_old_go(store, publish_one, move_clock, jumps):
     for _ in range(4):
         publish_one()

@@ -82,7 +82,7 @@ def test_old_or_new(tmp_path, publish, draft, files, action, every):
 
 @pytest.mark.parametrize(
     ("seed", "times"),
-    [(0, 12), *(pytest.param(seed, 59, marks=pytest.mark.soak) for seed in range(1, 21))],
+    [(0, 8), *(pytest.param(seed, 59, marks=pytest.mark.soak) for seed in range(1, 21))],
 )
 def test_one_after_the_other_in_one_folder(tmp_path, publish, draft, files, seed, times):
     """Each meets what the one before it left. In a soak each step is met, in each of 20 folders."""
