@@ -93,7 +93,8 @@ async def list_changes(
             "changes are listed from an older publication to a newer one."
         )
     with newer.leases:  # while the older one is opened
-        older = newer if number == newer.manifest.number else await opened_as(request, number)
+        same = number == newer.manifest.number
+        older = newer if same else await opened_as(request, number, publication)
         (now, suffix), (before, _) = named(newer, mart), named(older, mart)
         may_read(request, publication, now, before)
         others = (

@@ -11,7 +11,7 @@ from api import counts, transformation
 from api.app import INJECTED, ROUTES
 from api.docs import standalone
 from api.openapi import Document, as_yaml, document_of, skeleton
-from api.opened import open_publication, pointed_to
+from api.opened import check_served, open_publication, pointed_to
 from api.querying.pool import Processes
 from publication import PublicationError, Store
 
@@ -38,7 +38,8 @@ async def _document(store: Store) -> Document:
         raise click.ClickException(
             f"There is no publication in {store.folder} yet; `dbt build` makes one."
         )
-    manifest = pointed_to(store, pointer, counts.REQUIRED)
+    manifest = pointed_to(store, pointer)
+    check_served(manifest, counts.REQUIRED)
     processes = Processes(1)
     async with processes.lifespan():
         publication = await open_publication(store, manifest, processes)

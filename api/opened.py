@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from publication import Manifest, Pointer, Store
 
 
+REMEDY = "run `dbt build`, or `python -m publication rollback N`"
+"""What puts right that the current publication cannot be served."""
+
+
 class OpenPublication:
     """A publication that is being served. It lives on one event loop.
 
@@ -122,24 +126,35 @@ def _http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-def pointed_to(store: Store, pointer: Pointer, required: Mapping[str, set[str]]) -> Manifest:
-    """Read the manifest of what the pointer names, and check that it can be served. Blocks.
+def pointed_to(store: Store, pointer: Pointer) -> Manifest:
+    """Read the manifest of what the pointer names. Blocks.
 
     Args:
         store: Where the publications are.
         pointer: Which one is current.
-        required: The marts, each with the columns, without which it cannot be served.
 
     Raises:
-        PublicationError: Its manifest is missing, damaged or not the one pointed to, or it lacks
-            what is required.
+        PublicationError: Its manifest is missing, damaged or not the one pointed to.
     """
     manifest = store.manifest(pointer.number)
     if (manifest.file, manifest.digest) != (pointer.file, pointer.digest):
         raise PublicationBroken(
             f"current.json points to {pointer.file}, but the manifest of publication "
-            f"{pointer.number} is about {manifest.file} or about other content."
+            f"{pointer.number} is about {manifest.file} or about other content; {REMEDY}."
         )
+    return manifest
+
+
+def check_served(manifest: Manifest, required: Mapping[str, set[str]]) -> None:
+    """Check that a publication has what is served.
+
+    Args:
+        manifest: What it says of itself.
+        required: The marts, each with the columns, without which it cannot be served.
+
+    Raises:
+        PublicationBroken: It lacks some of that.
+    """
     for name, columns in required.items():
         there = {
             column.name for mart in manifest.marts if mart.name == name for column in mart.columns
@@ -149,7 +164,6 @@ def pointed_to(store: Store, pointer: Pointer, required: Mapping[str, set[str]])
                 f"Publication {manifest.number} lacks what this API serves: {name} with "
                 f"{', '.join(sorted(missing))}."
             )
-    return manifest
 
 
 async def open_publication(
@@ -176,8 +190,9 @@ def _verify(path: Path, manifest: Manifest) -> None:
     try:
         digest = sha256(path)
     except OSError as error:
-        raise PublicationBroken(f"{path} cannot be read: {error.strerror}.") from error
+        raise PublicationBroken(f"{path} cannot be read ({error.strerror}); {REMEDY}.") from error
     if digest != manifest.sha256:
         raise PublicationBroken(
-            f"{path} is damaged: its SHA-256 is {digest}, its manifest says {manifest.sha256}."
+            f"{path} is damaged: its SHA-256 is {digest}, its manifest says {manifest.sha256}; "
+            f"{REMEDY}."
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from api.querying.pool import Processes
-    from publication import Store
+    from publication import Manifest, Store
 
 NUMBER = re.compile(r"[1-9]\d{0,30}", re.ASCII)
 
@@ -57,15 +57,20 @@ class Pinned:
                 self._let_go(number)
             await asyncio.gather(*self._closing)
 
-    async def get(self, number: int) -> OpenPublication:
+    async def get(self, number: int, served: int) -> OpenPublication:
         """Open a publication, or take it if it is open. Lease it before anything is awaited.
+
+        Args:
+            number: The publication's.
+            served: The number of the one that is served: that and all before it were published,
+                whatever has become of the pointer since.
 
         Raises:
             PublicationError: It is gone, was never there, or is damaged.
         """
         try:
             # Asked each time: one that was removed since is gone for every worker alike.
-            manifest = await asyncio.to_thread(self._store.manifest, number)
+            manifest = await asyncio.to_thread(self._manifest, number, served)
         except PublicationError:
             self._let_go(number)
             raise
@@ -78,6 +83,11 @@ class Pinned:
                     self._let_go(next(iter(self._open)))
             self._open.move_to_end(number)
             return self._open[number]
+
+    def _manifest(self, number: int, served: int) -> Manifest:
+        if number <= served:
+            return self._store.manifest(number, served)
+        return self._store.manifest(number)  # another worker may serve it already
 
     def _let_go(self, number: int) -> None:
         if publication := self._open.pop(number, None):
@@ -96,17 +106,17 @@ async def chosen(request: AnyRequest, served: OpenPublication) -> OpenPublicatio
     number = numbered(request, "publication")
     if number is None or number == served.manifest.number:
         return served
-    return await opened_as(request, number)
+    return await opened_as(request, number, served)
 
 
-async def opened_as(request: AnyRequest, number: int) -> OpenPublication:
+async def opened_as(request: AnyRequest, number: int, served: OpenPublication) -> OpenPublication:
     """Open the publication with a number, or take it if it is open; raises as :func:`chosen`.
 
     The answer is not kept with what is served: this publication may be gone before that one is.
     """
     request.scope["state"]["elsewhere"] = True
     pinned: Pinned = request.app.state.pinned
-    return await pinned.get(number)
+    return await pinned.get(number, served.manifest.number)
 
 
 def numbered(request: AnyRequest, name: str) -> int | None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loguru import logger
 
-from api.opened import OpenPublication, open_publication, pointed_to
+from api.kept import Kept
+from api.opened import REMEDY, OpenPublication, check_served, open_publication, pointed_to
 from api.sight import Sight, look
 from api.work import SECONDS
-from publication import PublicationError
+from publication import PublicationError, PublicationHeld
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from api.querying.pool import Processes
-    from publication import Store
+    from publication import Manifest, Store
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the folder."""
@@ -80,6 +81,7 @@ class Serving:
         self.warm: Callable[[OpenPublication], Awaitable[None]] | None = None
         self._served: Sight | None = None
         self._try_again = 0.0
+        self._kept = Kept(store)
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -108,27 +110,49 @@ class Serving:
             await self._look()
 
     async def _look(self) -> None:
-        """Look; whatever goes wrong, what is served stays and the next look comes."""
+        """Look; whatever goes wrong, what is served stays and the next look comes.
+
+        A server that starts over what cannot be served falls back to the newest that can, and
+        answers as one does that was running all the while.
+        """
         sight = None
         try:
             sight = await asyncio.to_thread(look, self.store)
             if sight is None:
-                self._miss()
+                await self._miss()
             elif sight.same_files(self._served):
                 self.refusal = None
             elif not self._refused_lately(sight):
                 await self._serve(sight)
         except PublicationError as error:
             self._refuse(Refusal(str(error), sight))
+            if isinstance(error, PublicationHeld):  # perhaps for no longer than a look takes
+                self._try_again = asyncio.get_running_loop().time() + SERVED_AFTER
         except Exception as error:  # noqa: BLE001 a watcher that dies would serve old numbers for ever
             self._refuse(Refusal(f"It cannot be opened: {error!r}.", sight), error)
+        if self.publication is None and self.refusal is not None:
+            with suppress(OSError):  # the refusal says enough
+                await self._fall_back(self.refusal)
 
-    def _miss(self) -> None:
+    async def _miss(self) -> None:
         """There is no pointer: not yet, or not any more."""
-        if self.publication is None:
+        if self.publication is None and not await asyncio.to_thread(self._kept.lost_pointer):
             self.refusal = None
         else:
-            self._refuse(Refusal(f"{self.store.folder / 'current.json'} is gone."))
+            pointer = self.store.folder / "current.json"
+            self._refuse(Refusal(f"{pointer} is gone; {REMEDY}."))
+
+    async def _fall_back(self, refusal: Refusal) -> None:
+        """Serve the newest that can be served, where nothing is, and the current one cannot."""
+        pointer = refusal.sight.pointer if refusal.sight else None
+        if whole := await self._kept.newest_whole(pointer, self._open):
+            self._swap_in(whole, None)
+            self.refusal = refusal
+            logger.warning(
+                "Publication {} is the newest that is whole, and is served until the current one "
+                "can be.",
+                whole.manifest.number,
+            )
 
     def _refused_lately(self, sight: Sight) -> bool:
         refused = self.refusal is not None and self.refusal.sight == sight
@@ -145,22 +169,34 @@ class Serving:
         wait = min(max(sight.since + SERVED_AFTER - time.time(), 0), SERVED_AFTER)
         moment = loop.time() + wait
         try:
-            manifest = await asyncio.to_thread(
-                pointed_to, self.store, sight.pointer, self._required
-            )
-            new = await open_publication(self.store, manifest, self._processes, self._seconds)
+            manifest = await asyncio.to_thread(pointed_to, self.store, sight.pointer)
+            new = await self._open(manifest)
         except PublicationError:
             if await asyncio.to_thread(look, self.store) == sight:
                 raise
             return  # a newer one came, and this one may be gone: the next look sees it
         try:
-            if self.warm:
-                await self.warm(new)
             await asyncio.sleep(moment - loop.time())
         except BaseException:
             await new.close()
             raise
         self._swap_in(new, sight)
+
+    async def _open(self, manifest: Manifest) -> OpenPublication:
+        """Open a publication and warm it.
+
+        Raises:
+            PublicationError: It cannot be served.
+        """
+        check_served(manifest, self._required)
+        new = await open_publication(self.store, manifest, self._processes, self._seconds)
+        try:
+            if self.warm:
+                await self.warm(new)
+        except BaseException:
+            await new.close()
+            raise
+        return new
 
     def _refuse(self, refusal: Refusal, unexpected: Exception | None = None) -> None:
         """Remember why; log it, unless that is what was logged last."""
@@ -172,7 +208,7 @@ class Serving:
                 still_served=self.publication.manifest.number if self.publication else None,
             ).opt(exception=unexpected).error("Publication refused: {}", refusal.reason)
 
-    def _swap_in(self, new: OpenPublication, sight: Sight) -> None:
+    def _swap_in(self, new: OpenPublication, sight: Sight | None) -> None:
         old, self.publication = self.publication, new
         self._served, self.refusal = sight, None
         logger.bind(

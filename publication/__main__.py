@@ -150,6 +150,17 @@ def rollback_command(store: Store, number: int, *, as_json: bool) -> None:
         click.echo(f"Published {manifest.number}, which holds what {number} held.")
 
 
+@main.command("repair")
+@click.pass_obj
+def repair_command(store: Store) -> None:
+    """Put right what killed runs left: half files, and a link that leads nowhere.
+
+    The next `dbt build` does so too.
+    """
+    for sentence in store.repair() or ["There is nothing to repair."]:
+        click.echo(sentence)
+
+
 def _chosen(store: Store, number: int | None) -> Manifest:
     manifest = store.current() if number is None else store.manifest(number)
     if manifest is None:

@@ -15,6 +15,7 @@ from publication.checks import check_names
 from publication.connection import first_line
 from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
+from publication.places import remedy, unusable
 from publication.sql import identifier, listed, literal
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def publish(
         sources: The versions they were made from.
 
     Raises:
-        DraftRejected: A source of the current publication is not among the sources any more.
+        DraftRejected: A source of the current publication is not among the sources any more, or
+            the marts cannot be copied.
+        PlaceUnusable: There is no room for them, or no right to write.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     check_names(run.marts)
@@ -104,6 +107,8 @@ def publish(
         _copy(warehouse, staged, run.marts)
     except duckdb.Error as error:
         store.discard(staged)
+        if remedy(error):
+            raise unusable(f"The publications in {store.folder}", error) from error
         raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
     return store.publish(staged, run.draft(sources))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from publication.errors import PublicationBroken
+from publication.errors import PublicationBroken, PublicationHeld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,8 @@ def connect(
             takes longer than to run it. Connections of one process must agree on them, too.
 
     Raises:
-        PublicationBroken: The file is missing, damaged, or held by a writer.
+        PublicationHeld: Another program has it open for writing.
+        PublicationBroken: It is missing or damaged.
     """
     config: dict[str, str | bool | int | float | list[str]] = {**LOCKED_DOWN}
     if threads is not None:
@@ -71,5 +72,6 @@ def connect(
             if locked != [(True,)]:
                 connection.execute("set global timezone = 'UTC'; set lock_configuration = true")
     except duckdb.Error as error:
-        raise PublicationBroken(f"{path} cannot be opened: {first_line(error)}") from error
+        broken = PublicationHeld if "Conflicting lock" in str(error) else PublicationBroken
+        raise broken(f"{path} cannot be opened: {first_line(error)}") from error
     return connection

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Plugin(BasePlugin):
         self._store = Store.of(settings, _warn)
         self._wait_seconds = settings.wait_seconds
         self._warehouse: Warehouse | None = None
+        self._repaired = False
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         """Let this process into the warehouse, right before dbt-duckdb opens it.
@@ -76,6 +78,16 @@ class Plugin(BasePlugin):
             self._warehouse.take(config)
         except PublicationError as error:
             raise DbtRuntimeError(str(error)) from error
+        self._repair()
+
+    def _repair(self) -> None:
+        """Put right what a killed run left, though this one may never come to publishing."""
+        if self._repaired or not self._store.folder.exists():
+            return
+        self._repaired = True
+        with suppress(PublicationError):  # publishing says it, and other commands need not write
+            for sentence in self._store.repair():
+                _warn(sentence)
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """Give SQL the function ``publish_marts``."""

@@ -14,6 +14,7 @@ import msgspec
 from publication.checks import check_columns, duckdb_type
 from publication.connection import first_line
 from publication.errors import DraftRejected
+from publication.places import remedy, unusable
 from publication.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def dress(path: Path, draft: Draft, built_at: datetime) -> None:
 
     Raises:
         DraftRejected: The tables are not as contracted, or hold a null where they may not.
+        PlaceUnusable: There is no room for it.
     """
     try:
         with duckdb.connect(path) as connection:
@@ -68,6 +70,8 @@ def dress(path: Path, draft: Draft, built_at: datetime) -> None:
             _fill_meta(connection, draft, built_at)
             connection.execute("checkpoint")
     except duckdb.Error as error:
+        if remedy(error):
+            raise unusable(str(path), error) from error
         raise DraftRejected(f"The file of marts cannot be finished: {first_line(error)}") from error
 
 

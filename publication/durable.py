@@ -72,6 +72,24 @@ def prepared_link(path: Path, target: Path) -> Iterator[Path]:
         yield temporary
 
 
+def relink(path: Path, target: Path) -> bool:
+    """Lead a symbolic link to where it should lead.
+
+    Args:
+        path: The link; it need not exist.
+        target: What it should lead to.
+
+    Returns:
+        Whether it led elsewhere, or was not there.
+    """
+    if os.path.realpath(path) == os.path.realpath(target):
+        return False
+    with prepared_link(path, target) as new:
+        new.replace(path)
+        sync(path.parent)
+    return True
+
+
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     path.unlink(missing_ok=True)

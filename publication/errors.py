@@ -6,6 +6,7 @@ PublicationError
 ├── DraftRejected        what a run hands over is not what a publication has to be
 ├── PointerBroken        current.json is there, but does not say which publication is current
 ├── PublicationBroken    a publication's file or manifest is damaged or missing
+│   └── PublicationHeld  another program has the file open for writing, as only root can
 ├── PublicationGone      the number was published, but its publication was removed
 ├── PublicationNotYet    the number was not published so far
 ├── RollbackPointless    the number to roll back to is current already
@@ -35,6 +36,10 @@ class PointerBroken(PublicationError):
 
 class PublicationBroken(PublicationError):
     """A publication's file or manifest is damaged, or one of them is missing."""
+
+
+class PublicationHeld(PublicationBroken):
+    """Another program has the file open for writing, as only root can; it may be whole."""
 
 
 class PublicationGone(PublicationError):

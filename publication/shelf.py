@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,14 +38,20 @@ def name(number: int, digest: str) -> str:
     return f"{number:06d}-{digest.removeprefix('sha256:')[:8]}.duckdb"
 
 
+def number(file: str) -> int | None:
+    """The number in the file name of a publication; none if it is not named as one."""
+    match = _NAME.fullmatch(file)
+    return int(match["number"]) if match else None
+
+
 def entries(folder: Path) -> list[Entry]:
     """Everything numbered in the folder, newest first, whole or not."""
     found = set()
     for suffix in (".duckdb", ".json"):
         for path in folder.glob(f"*{suffix}"):
             file = path.with_suffix(".duckdb")
-            if match := _NAME.fullmatch(file.name):
-                found.add(Entry(int(match["number"]), file))
+            if (its := number(file.name)) is not None:
+                found.add(Entry(its, file))
     return sorted(found, reverse=True)
 
 
@@ -53,18 +60,41 @@ def highest(folder: Path) -> int:
     return max((entry.number for entry in entries(folder)), default=0)
 
 
-def remove_halves(folder: Path, current: int | None) -> None:
+def remove_halves(folder: Path, current: int | None) -> list[str]:
     """Remove what crashed publishers left: files without manifest, and what never was current.
 
     Args:
         folder: The publications' folder; the caller holds its lock.
         current: The current number. Without one nothing whole is removed: the pointer may be lost,
             and numbers that somebody saw must not come again.
+
+    Returns:
+        The names of what was removed.
     """
-    (folder / durable.WRITING).unlink(missing_ok=True)
+    removed = []
+    half = folder / durable.WRITING
+    if half.exists():
+        half.unlink()
+        removed.append(half.name)
     for entry in entries(folder):
         if not entry.manifest.exists() or (current is not None and entry.number > current):
             entry.remove()
+            removed.append(entry.file.name)
+    return removed
+
+
+def shift(folder: Path, current: int, seconds: float) -> None:
+    """Move the times of all but the current publication, after the clock was moved so far.
+
+    Args:
+        folder: The publications' folder; the caller holds its lock.
+        current: The current number: it was published with the clock as it is now.
+        seconds: By how many, less than 0 if the clock was put back.
+    """
+    for entry in entries(folder):
+        if entry.number != current and entry.manifest.exists():
+            was = entry.manifest.stat()
+            os.utime(entry.manifest, (was.st_atime, was.st_mtime + seconds))
 
 
 def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> list[OSError]:

@@ -59,11 +59,15 @@ def release(staged: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path) -> list[str]:
     """Remove the folders whose builders are dead. The caller holds the publications' lock.
 
     A living builder may remove its own at any moment, without that lock.
+
+    Returns:
+        The names of what was removed.
     """
+    removed = []
     for own in folder.glob("*/"):
         try:
             descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -71,8 +75,11 @@ def sweep(folder: Path) -> None:
             continue  # gone meanwhile, or somebody else's to remove
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(own, ignore_errors=True)
+            if own.exists():
+                shutil.rmtree(own, ignore_errors=True)
+                removed.append(own.name)
         except BlockingIOError:
             pass  # its builder lives
         finally:
             os.close(descriptor)
+    return removed

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path  # noqa: TC003 a dataclass field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import msgspec
 
-from publication import durable, shelf, staging
+from publication import clock, durable, shelf, staging
 from publication.archive import Archive
 from publication.checks import check_names
-from publication.connection import first_line
 from publication.dressing import dress
 from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
 from publication.inspection import inspect, sha256, verify
 from publication.manifest import Draft, Manifest, Pointer
+from publication.places import unusable
+from publication.repair import removed, repaired
 from publication.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,9 +83,21 @@ class Store(Archive):
             PlaceUnusable: The folder cannot be written.
         """
         with self._alone():
-            staging.sweep(self._staging)
-            shelf.remove_halves(self.folder, None)  # before they fill the disk that we need
+            for sentence in self._repaired():  # before left-overs fill the disk that we need
+                self.warn(sentence)
             return staging.create(self._staging, invocation_id)
+
+    def repair(self) -> list[str]:
+        """Put right what runs have left that did not end; publishing does so too.
+
+        Returns:
+            What that was, in a sentence each.
+
+        Raises:
+            PlaceUnusable: The folder or the link cannot be written.
+        """
+        with self._alone():
+            return self._repaired()
 
     def discard(self, staged: Path) -> None:
         """Remove a staged file that will not be published."""
@@ -173,11 +187,23 @@ class Store(Archive):
         except PointerBroken:
             return None
 
+    def _repaired(self) -> list[str]:
+        return repaired(self.folder, self._staging, self.link, self._known_pointer())
+
     def _next_number(self) -> int:
-        """One more than the highest ever seen, and no half publication left to confuse it with."""
+        """One more than the highest ever seen, and no half publication left to confuse it with.
+
+        The link still names the last one where somebody deleted all that is in the folder.
+        """
         pointer = self._known_pointer()
-        highest = max(pointer.number if pointer else 0, shelf.highest(self.folder))
-        shelf.remove_halves(self.folder, pointer.number if pointer else None)
+        linked = Path(os.path.realpath(self.link or self.folder))
+        highest = max(
+            pointer.number if pointer else 0,
+            shelf.highest(self.folder),
+            (linked.parent == self.folder.resolve() and shelf.number(linked.name)) or 0,
+        )
+        if left := shelf.remove_halves(self.folder, pointer.number if pointer else None):
+            self.warn(removed(left))
         return highest + 1
 
     def _make_current(self, manifest: Manifest, place: Callable[[Path], object]) -> None:
@@ -213,7 +239,12 @@ class Store(Archive):
                 durable.sync(self.link.parent)
         except OSError as error:
             failures.append(error)
-        failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for)
+        try:
+            now = clock.follow(self.folder, number)  # else nothing's age is known
+            failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for)
+            clock.note(self.folder, now)
+        except OSError as error:
+            failures.append(error)
         if failures:
             self.warn(
                 f"Published {number}, but not all that follows could be done: "
@@ -235,9 +266,7 @@ class Store(Archive):
             with durable.exclusive(self.folder / ".lock"):
                 yield
         except (OSError, duckdb.IOException) as error:
-            raise PlaceUnusable(
-                f"The publications in {self.folder} cannot be written: {first_line(error)}."
-            ) from error
+            raise unusable(f"The publications in {self.folder}", error) from error
 
 
 def _encode(document: msgspec.Struct) -> bytes:

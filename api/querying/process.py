@@ -152,28 +152,28 @@ class Process:
 
     def __init__(self) -> None:
         """Open nothing yet."""
+        self._files: dict[int, tuple[Path, Sequence[str], str]] = {}
         self._opened: dict[int, Opened] = {}
-        self._broken: dict[int, PublicationBroken] = {}
         self._passing: dict[int, tuple[list[Cursor], Iterator[bytes]]] = {}
         self._limit = Limit()
 
     def open(self, key: int, path: Path, marts: Sequence[str], memory: str) -> None:
         """Open a publication, which has a key from then on.
 
+        If that fails it is tried again whenever it is asked: in the place of a process that ended,
+        this one must open what is served, and its file may be gone for a while or for good.
+
         Raises:
-            PublicationBroken: It cannot be opened or queried. Steps that need it raise that again:
-                in a process that took the place of another nobody hears of it now.
+            PublicationBroken: It cannot be opened or queried.
         """
-        try:
-            self._opened[key] = Opened(path, marts, memory)
-        except PublicationBroken as error:
-            self._broken[key] = error
-            raise
+        self._files[key] = path, marts, memory
+        self._opened[key] = Opened(path, marts, memory)
 
     def close(self, key: int) -> None:
         """Close a publication."""
-        if self._broken.pop(key, None) is None:
-            self._opened.pop(key).close()
+        del self._files[key]
+        if opened := self._opened.pop(key, None):
+            opened.close()
 
     def do(
         self,
@@ -220,8 +220,8 @@ class Process:
 
     def _cursors(self, keys: Sequence[int]) -> list[Cursor]:
         for key in keys:
-            if error := self._broken.get(key):
-                raise PublicationBroken(str(error))
+            if key not in self._opened:
+                self._opened[key] = Opened(*self._files[key])
         return [self._opened[key].cursor() for key in keys]
 
 

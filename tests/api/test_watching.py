@@ -13,7 +13,7 @@ from loguru import logger
 from api import serving as module
 from api.querying.pool import Processes
 from api.serving import Serving
-from publication import Store
+from publication import PublicationBroken, Store
 
 HOLD = """
 import duckdb, sys
@@ -81,10 +81,34 @@ def test_a_clock_that_jumped_delays_nothing_for_long(
 
 
 def test_a_refusal_is_tried_again_though_nothing_changed(
-    tmp_path, make_publication, make_events, monkeypatch, told, hold
+    tmp_path, make_publication, make_events, monkeypatch, told
 ):
-    """Another process holds the file for a while; neither file nor manifest ever changes."""
+    """The reason was the machine's; neither file nor manifest ever changes."""
     monkeypatch.setattr(module, "TRY_AGAIN", 0.3)
+    make_publication(tmp_path, make_events(1))
+    tries, opened = [], module.open_publication
+
+    async def open_publication(*arguments):
+        tries.append(arguments)
+        if len(tries) < 4:
+            raise PublicationBroken("There are too many open files.")
+        return await opened(*arguments)
+
+    monkeypatch.setattr(module, "open_publication", open_publication)
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            assert "too many" in serving.refusal.reason
+            await until(lambda: serving.publication)
+
+    asyncio.run(go())
+    assert len(tries) == 4
+    assert len([line for line in told if "refused" in line]) == 1
+
+
+def test_a_file_that_another_program_held_is_tried_again_soon(
+    tmp_path, make_publication, make_events, told, hold
+):
     path = tmp_path / make_publication(tmp_path, make_events(1)).file
     holder = hold(path)
     before = path.stat()

@@ -118,8 +118,12 @@ class Project:
         return subprocess.CompletedProcess(["dbt", *arguments], command.returncode or 0, said)
 
     @contextmanager
-    def api(self) -> Iterator[httpx.Client]:
-        """Serve the current publication with `python -m api`; yield a client of it."""
+    def api(self, **environment: str) -> Iterator[httpx.Client]:
+        """Serve the current publication with `python -m api`; yield a client of it.
+
+        Args:
+            environment: Variables to set for it.
+        """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -128,7 +132,7 @@ class Project:
             server = subprocess.Popen(
                 [sys.executable, "-m", "api", "--port", str(port)],
                 cwd=ROOT,
-                env=self.environment,
+                env=self.environment | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -118,7 +118,7 @@ def files():
     """The names of everything in a store's folder that a reader may see, and the staged ones."""
 
     def files(store):
-        names = {path.name for path in store.folder.iterdir()} - {".lock", ".staging"}
+        names = {path.name for path in store.folder.iterdir()} - {".clock", ".lock", ".staging"}
         return names | {path.name for path in (store.folder / ".staging").glob("*")}
 
     return files

@@ -107,6 +107,14 @@ def test_what_follows_a_publication_is_no_more_than_a_warning(run, monkeypatch, 
     assert [manifest.number for manifest in store.manifests()] == [4]
 
 
+def test_repair(run, store, publish):
+    publish()
+    assert run("repair") == (0, "There is nothing to repair.\n", "")
+    (store.folder / "000002-00000000.duckdb").write_text("half")
+    sentence = "Removed what a run that did not end has left: 000002-00000000.duckdb.\n"
+    assert run("repair") == (0, sentence, "")
+
+
 def test_json_for_machines(run, store, publish):
     publish()
     publish(leads=1)

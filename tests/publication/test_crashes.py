@@ -12,6 +12,7 @@ import pytest
 from publication import Store
 
 DRIVER = Path(__file__).with_name("die_at_each_step.py")
+AGAIN = Path(__file__).with_name("die_again_and_again.py")
 SQL = """
     create table weekly as
     select date '2024-12-30' as week_start, '2025-W01' as semaine, 77::bigint as leads
@@ -77,3 +78,33 @@ def test_old_or_new(tmp_path, publish, draft, files, action, every):
     assert seen == sorted(seen), "once the new one is current it stays so"
     assert set(seen) == {2, 3}, "some died before the step that counts and some after it"
     assert check(alive, publish, files) == 3
+
+
+@pytest.mark.parametrize(
+    ("seed", "times"),
+    [(0, 8), *(pytest.param(seed, 59, marks=pytest.mark.soak) for seed in range(1, 21))],
+)
+def test_one_after_the_other_in_one_folder(tmp_path, publish, draft, files, seed, times):
+    """Each meets what the one before it left. In a soak each step is met, in each of 20 folders."""
+    (tmp_path / "draft.json").write_bytes(msgspec.json.encode(draft))
+    answer = subprocess.run(
+        [sys.executable, AGAIN, tmp_path, str(seed), str(times)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert int(answer.stdout) > times / 3
+    (tmp_path / "draft.json").unlink()
+    store = Store(tmp_path / "publications", tmp_path / "marts.duckdb")
+    kept = store.manifests()
+    following = publish(leads=1000, into=store)
+    assert store.manifests() == [following, *kept]
+    assert store.link.resolve() == store.path(following).resolve()
+    assert files(store) == {
+        "current.json",
+        *(manifest.file for manifest in store.manifests()),
+        *(manifest.file[:-6] + "json" for manifest in store.manifests()),
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"marts.duckdb", "publications"}

@@ -114,7 +114,11 @@ def run_all(project, commands):
 
 
 def test_what_publishes_nothing_says_why(project):
+    left = project / "data/publications/000002-00000000.duckdb"
+    left.write_text("half")
+    outputs = []
     for command, code, output, before, after in run_all(project, SILENT):
+        outputs.append(output)
         expected, sentence = SILENT[command]
         assert code == expected, (command, output)
         assert after == before, (command, output)
@@ -122,6 +126,9 @@ def test_what_publishes_nothing_says_why(project):
         assert not PUBLISHED.search(output), (command, output)
         if expected < 2:
             assert output.count("Published nothing: ") == 1, (command, output)
+    # Whatever a run comes to, it puts right what a killed one has left.
+    assert "".join(outputs).count(f"has left: {left.name}.") == 1
+    assert not left.exists()
 
 
 def test_what_publishes_says_what(project):

@@ -49,8 +49,8 @@ def fills(event, args, folder):
 
 @pytest.mark.parametrize("action", ["publish", "rollback"])
 def test_a_disk_that_is_full_from_some_step_on(store, act, tree, watched, tmp_path, action):
-    said = []
-    told = Store(store.folder, store.link, warn=said.append)
+    heard = []
+    told = Store(store.folder, store.link, warn=heard.append)
     refused = []
     for step in count(1):
         steps, failed = count(1), []
@@ -61,7 +61,7 @@ def test_a_disk_that_is_full_from_some_step_on(store, act, tree, watched, tmp_pa
                 raise OSError(errno.ENOSPC, "No space left on device", str(args[0]))
 
         before, current = tree(), store.pointer().number
-        said.clear()
+        heard.clear()
         try:
             with watched(fail):
                 made = act(action, told)
@@ -72,12 +72,15 @@ def test_a_disk_that_is_full_from_some_step_on(store, act, tree, watched, tmp_pa
         assert store.current() == made
         assert made.number == current + 1
         store.verify(made.number)
+        # What the one before could not do is put right, and that is said too.
+        said = [sentence for sentence in heard if sentence.startswith("Published")]
         assert len(said) == bool(failed)
         if not failed:
             break
         assert said[0].startswith(f"Published {made.number}, but not all that follows")
     assert len(refused) >= 6
-    assert all("No space left on device" in sentence for sentence in refused)
+    room = "No space left on device"
+    assert all(room in sentence and "; make room there, then" in sentence for sentence in refused)
     assert store.link.resolve() == store.path(made).resolve()
 
 

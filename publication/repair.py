@@ -1,0 +1,39 @@
+"""What runs left that did not end, put right by the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from publication import durable, shelf, staging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from publication.manifest import Pointer
+
+
+def repaired(folder: Path, staged: Path, link: Path | None, pointer: Pointer | None) -> list[str]:
+    """Remove left-overs, and lead the analysts' link to the current publication.
+
+    Args:
+        folder: The publications' folder; the caller holds its lock.
+        staged: Where builders have their folders.
+        link: The stable path for analysts, if there is one.
+        pointer: Which publication is current, if that is known.
+
+    Returns:
+        What was put right, in a sentence each.
+    """
+    sentences = []
+    if left := [*staging.sweep(staged), *shelf.remove_halves(folder, None)]:
+        sentences.append(removed(left))
+    file = pointer and folder / pointer.file
+    if link and file and file.exists() and durable.relink(link, file):
+        sentences.append(f"{link} did not lead to the current publication; now it does.")
+    return sentences
+
+
+def removed(names: Iterable[str]) -> str:
+    """Say that left-overs were removed."""
+    return f"Removed what a run that did not end has left: {', '.join(names)}."
