@@ -4,7 +4,7 @@
 FROM debian:bookworm-slim AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 tzdata \
-    && rm -rf /var/lib/apt/lists/* /var/log/*
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
 
 # What running needs, from the lock and nothing else. Who has to tell pip where packages are gives
 # a pip.conf as the build's secret `pip`: no layer keeps it.
