@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,3 +43,19 @@ def settings() -> dict[str, Row]:
             assert variable not in rows, f"{variable} has two rows"
             rows[variable] = Row(default, frozenset(read_by.split(", ")))
     return rows
+
+
+def run(commands: str, cwd: Path, environment: dict[str, str]) -> str:
+    """Type commands of the guide into a shell; return what they say."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{commands}\n{done.stdout}"
+    return done.stdout
