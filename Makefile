@@ -10,7 +10,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 # One thing after the other, also under `make -j`: each needs what the one before it made.
 .NOTPARALLEL:
 .PHONY: help run port demo build serve test check lint types tests test-contract soak openapi bench lock clean \
-    safety accept-secrets
+    safety accept-secrets up up-detached down logs
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,26 @@ build: .venv/run ## Build, test and publish the marts (dbt build)
 
 serve: .venv/run ## Serve the current publication
 	@$(BIN)/python -m api --host $(HOST) --port $(PORT)
+
+up: .env ## Build, publish and serve in containers, as .env says
+	@$(COMPOSED) up --build
+
+up-detached: .env ## The same in the background
+	@$(COMPOSED) up --build --detach
+
+down: .env ## Stop the containers; their data stays
+	@$(COMPOSED) --profile schedule down
+
+logs: .env ## Follow what the containers say
+	@$(COMPOSED) logs --follow
+
+.env:
+	@echo "There is no .env: copy .env.example to .env, and fill it in." >&2; exit 1
+
+COMPOSE ?= docker compose
+# The image says which version it is, and of which commit.
+COMPOSED = VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' api/__init__.py)" \
+    REVISION="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" $(COMPOSE)
 
 test: check tests ## Everything that CI checks
 

@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
+
+from tests.served import check_the_demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +65,7 @@ def test_make_run_ends_on_a_server_that_says_what_to_open(project: Project) -> N
                 break
         else:
             pytest.fail("".join(said))
-        page = httpx.get(found[1], timeout=10, follow_redirects=True)
-        assert page.status_code == 200
-        weeks = httpx.get(
-            f"http://127.0.0.1:{port}/api/v1/transformation/count_date_by_week", timeout=10
-        )
-        assert weeks.status_code == 200
-        assert len(weeks.json()) > 100  # two years of demo leads
+        check_the_demo(found[1].removesuffix("/docs"))
     finally:
         os.killpg(run.pid, signal.SIGINT)  # Ctrl-C
         rest, _ = run.communicate(timeout=60)
