@@ -16,6 +16,7 @@ from publication.connection import first_line
 from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
 from publication.sql import identifier, listed, literal
+from telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,15 +98,18 @@ def publish(
         DraftRejected: A source of the current publication is not among the sources any more.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
-    check_names(run.marts)
-    _check_sources(store, sources)
-    staged = store.stage(run.invocation_id)
-    try:
-        _copy(warehouse, staged, run.marts)
-    except duckdb.Error as error:
-        store.discard(staged)
-        raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
-    return store.publish(staged, run.draft(sources))
+    with span("publish") as published:
+        check_names(run.marts)
+        _check_sources(store, sources)
+        staged = store.stage(run.invocation_id)
+        try:
+            _copy(warehouse, staged, run.marts)
+        except duckdb.Error as error:
+            store.discard(staged)
+            raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
+        manifest = store.publish(staged, run.draft(sources))
+        published.attributes["publication"] = manifest.number
+        return manifest
 
 
 def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:

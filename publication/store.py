@@ -22,6 +22,7 @@ from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
 from publication.inspection import inspect, sha256, verify
 from publication.manifest import Draft, Manifest, Pointer
 from publication.settings import Settings
+from telemetry import traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,6 +125,7 @@ class Store(Archive):
                     build=draft.build,
                     sources=tuple(sorted(draft.sources, key=lambda source: source.name)),
                     marts=marts,
+                    traceparent=traceparent(),
                 )
                 staged.chmod(READ_ONLY)
                 durable.sync(staged)
@@ -159,6 +161,7 @@ class Store(Archive):
                 file=shelf.name(following, old.digest),
                 published_at=datetime.now(UTC),
                 rolled_back_to=number,
+                traceparent=traceparent(),
             )
             self._make_current(new, partial(durable.repeat, self.path(old)))
             return new
