@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
 from contextlib import suppress
 
 import click
@@ -12,11 +13,12 @@ import uvicorn
 from loguru import logger
 from uvicorn.supervisors import Multiprocess
 
-from api import log
 from api.auth import keys
 from api.auth.command import users
 from api.export import openapi
+from api.observing import workers as meeting
 from api.settings import Settings, SettingsError
+from telemetry import log
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -59,7 +61,7 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
         settings = Settings.from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    log.configure(settings.environment)
+    log.configure(settings.telemetry.format)
     if settings.auth.key_is_ephemeral and workers > 1:
         # What one worker signs, every worker takes.
         os.environ[keys.VARIABLE] = settings.auth.key.decode()
@@ -86,7 +88,9 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
         else:
-            Multiprocess(config, sockets=[listening]).run()
+            with tempfile.TemporaryDirectory(prefix="lead-marts-") as folder:
+                os.environ.setdefault(meeting.VARIABLE, folder)
+                Multiprocess(config, sockets=[listening]).run()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -164,10 +164,11 @@ class Answer:
 
     Attributes:
         permission: The scopes without which nobody may have it, if so.
+        route: The template of the route that it answers, for whoever counts.
         size: How many bytes it takes.
     """
 
-    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "size")
+    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "route", "size")
 
     def __init__(
         self,
@@ -188,6 +189,7 @@ class Answer:
             permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
+        self.route = ""
         self._etag = coded(dict(headers)[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]
         if coding != "identity":

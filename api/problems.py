@@ -1,9 +1,8 @@
 """Every error as a problem (RFC 9457) with a sentence, and as a line in the log."""
 
-import re
 from datetime import date
 from http import HTTPStatus
-from typing import Any, Literal, cast, get_origin
+from typing import TYPE_CHECKING, Any, Literal, cast, get_origin
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,10 +22,10 @@ from loguru import logger
 
 from publication import PublicationError, PublicationGone, PublicationNotYet
 
-AnyRequest = Request[Any, Any, Any]
+if TYPE_CHECKING:
+    from api.observing.traffic import Exchange
 
-REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-"""What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
+AnyRequest = Request[Any, Any, Any]
 
 URL_SAFE = "/%:@!$&'()*+,;=?~"
 """What may stand in a path or a query as it is (RFC 3986 §3.3, §3.4)."""
@@ -213,13 +212,13 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     request id.
     """
     status, detail, headers = _describe(request, error)
-    given = request.headers.get("x-request-id", "")
+    exchange: Exchange | None = request.scope["state"].get("exchange")  # none where it is a warm-up
     said: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
-        "request_id": given if REQUEST_ID.fullmatch(given) else uuid4().hex,
+        "request_id": exchange.request_id if exchange else uuid4().hex,
     }
     if request.scope["path"].startswith(MARTS):
         problem: Problem = MartProblem(

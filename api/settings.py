@@ -8,10 +8,11 @@ from typing import Literal
 
 import msgspec
 
+import telemetry
 from api.auth.settings import AuthSettings
 from api.errors import SettingsError
 from api.querying.pool import PROCESSES
-from api.variables import whole_number
+from api.variables import share, whole_number
 from publication import PublicationError, Store
 
 __all__ = ["Environment", "Settings", "SettingsError"]
@@ -58,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         auth: Users and tokens.
         bounds: What one request may ask for at most.
         processes: ``LEADMARTS_QUERY_PROCESSES``: how many processes of each worker ask DuckDB.
+        telemetry: How logs are written, and whom traces are sent to.
+        sample: ``LEADMARTS_REQUEST_SAMPLE``: which share of the requests is logged and traced.
     """
 
     environment: Environment
@@ -66,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthSettings
     bounds: Bounds
     processes: int
+    telemetry: telemetry.Settings
+    sample: float
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -78,7 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
         try:
             store = Store.from_environment()
-        except PublicationError as error:
+            told = telemetry.Settings.from_environment()
+        except (PublicationError, telemetry.TelemetryInvalid) as error:
             raise SettingsError(str(error)) from error
         auth = AuthSettings.from_environment(environment)
         return cls(
@@ -88,6 +94,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             auth=auth,
             bounds=Bounds.from_environment(),
             processes=whole_number("LEADMARTS_QUERY_PROCESSES", PROCESSES, 64),
+            telemetry=told,
+            sample=share("LEADMARTS_REQUEST_SAMPLE", 0.01),
         )
 
 

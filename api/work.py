@@ -68,7 +68,7 @@ class Work:
         Raises:
             ServiceUnavailableException: The steps take too long.
         """
-        async with self._processes.slots:
+        async with self._processes.turns.turn():
             process = self._processes.choose()
             asked = process.ask("do", self._keys, self._left, step, arguments)
             result: Result = await self._within(asked)
@@ -94,7 +94,7 @@ class Work:
         message: tuple[object, ...] = ("start", number, self._keys, self._left, stepping, arguments)
         try:
             while True:
-                async with self._processes.slots:
+                async with self._processes.turns.turn():
                     piece: bytes = await self._within(process.ask(*message))
                 if not piece:
                     return

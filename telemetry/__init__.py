@@ -9,19 +9,22 @@ from telemetry.errors import TelemetryInvalid
 from telemetry.readings import Family, Sample
 from telemetry.sending import observe, send
 from telemetry.settings import Settings
-from telemetry.tracing import Trace, current, record, span, traceparent
+from telemetry.tracing import Span, Trace, current, follow, record, span, traceparent, within
 
 __all__ = [
     "Family",
     "Sample",
     "Settings",
+    "Span",
     "TelemetryInvalid",
     "Trace",
     "command",
     "current",
+    "follow",
     "observe",
     "record",
     "send",
     "span",
     "traceparent",
+    "within",
 ]

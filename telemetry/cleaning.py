@@ -18,8 +18,9 @@ SCHEMES = re.compile(r"\b(bearer|basic)(\s+|%20)[\w.~+/=-]{12,}", re.ASCII | re.
 """What stands in ``Authorization``."""
 
 NAMED = re.compile(
-    r"""(\b (?: password | passwd | secret | client_secret | (?: access_? | refresh_? | id_? )? token
-             | api_?key | account_?key | signing_?key | private_?key | sig | signature
+    r"""(\b (?: password | passwd | secret | client_secret | sig | signature
+             | (?: access_? | refresh_? | id_? )? token
+             | (?: api_? | account_? | signing_? | private_? ) key
              | x-amz-(?: signature | credential | security-token ) | authorization ) ["']? \s*)
         (?: (= | %3d) \s* ["']? [^\s&;,"'<>]+ | (: | %3a) \s* ["']? [^\s&;,"'<>]{8,} )""",
     re.ASCII | re.IGNORECASE | re.VERBOSE,

@@ -12,11 +12,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Value = str | int | float | bool
 
@@ -123,6 +125,21 @@ def within(trace: Trace | None) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def follow(name: str, led: str | None, begun: int, **attributes: Value) -> Iterator[None]:
+    """End something that follows from work elsewhere and was begun before that was known.
+
+    Args:
+        name: What is done.
+        led: The ``traceparent`` of what it follows from; without one it has a trace of its own.
+        begun: When it was begun, in nanoseconds since 1970.
+        attributes: What else there is to say.
+    """
+    with span(name, attributes, parent=Trace.parse(led)) as one:
+        one.begun = begun
+        yield
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from loguru import logger
 
 from api.problems import RETRY
 from api.querying.process import LENGTH, frame
+from api.querying.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -95,6 +96,12 @@ class Process(asyncio.Protocol):
         """End it at once, whatever it does."""
         assert self._popen is not None  # noqa: S101 -- it was started
         self._popen.kill()
+
+    @property
+    def pid(self) -> int:
+        """Its number to the system."""
+        assert self._popen is not None  # noqa: S101 -- it was started
+        return self._popen.pid
 
     @property
     def silent(self) -> float:
@@ -187,7 +194,8 @@ class Processes:
         self._watching: set[asyncio.Task[None]] = set()
         self._keys = itertools.count(1)
         self._open: dict[int, tuple[Path, Sequence[str]]] = {}
-        self.slots = asyncio.Semaphore(READY * count)
+        self.turns = Turns(READY * count)
+        self.replaced = 0
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar | None = None) -> AsyncIterator[None]:
@@ -231,6 +239,11 @@ class Processes:
         for process in self._all:
             process.tell("close", key)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that there are."""
+        return [process.pid for process in self._all]
+
     def choose(self) -> Process:
         """Choose the one that has the least to do.
 
@@ -259,6 +272,7 @@ class Processes:
             if process.silent > self._hung_after:
                 process.kill()
         logger.error("A process that asks DuckDB has ended; a new one takes its place.")
+        self.replaced += 1
         self._all.remove(process)
         await process.stop()
         await asyncio.sleep(PAUSE)

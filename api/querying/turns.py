@@ -1,0 +1,82 @@
+"""Turns at the processes that ask DuckDB: who waits for one, who has one, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from api.observing.durations import Durations
+from telemetry import Span, Trace, current, record
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Turns:
+    """So many at once; the others wait, first come first served.
+
+    Attributes:
+        waiting: How many wait.
+        running: How many have one.
+        durations: How long each was had, without the wait.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Give none yet.
+
+        Args:
+            most: How many may have one at once.
+        """
+        self._slots = asyncio.Semaphore(most)
+        self.waiting = 0
+        self.running = 0
+        self.durations = Durations()
+
+    def turn(self) -> _Turn:
+        """Wait for a turn and have it while the block lasts."""
+        return _Turn(self)
+
+    async def begin(self) -> None:
+        """Wait for a turn."""
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+
+    def end(self, seconds: float) -> None:
+        """Give a turn back."""
+        self.running -= 1
+        self._slots.release()
+        self.durations.add(seconds)
+
+
+class _Turn:
+    """One turn: a span, if it is part of a trace that is recorded."""
+
+    __slots__ = ("_begun", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._begun = 0.0
+
+    async def __aenter__(self) -> None:
+        await self._turns.begin()
+        self._begun = time.perf_counter()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        seconds = time.perf_counter() - self._begun
+        self._turns.end(seconds)
+        if (above := current()) is not None and above.recorded:
+            now = time.time_ns()
+            failed = type(error).__name__ if error is not None else None
+            attributes: dict[str, str | int | float | bool] = {"db.system.name": "duckdb"}
+            trace, begun = Trace.below(above), now - int(seconds * 1e9)
+            record(Span("query", trace, above, begun, now, attributes, failed))
