@@ -126,14 +126,17 @@ class HotPath:
                     for message in answer.messages(method, headers.get(b"if-none-match")):
                         await exchange.send(message)
             return
-        request_id = self._traffic.request_id(headers.get(b"x-request-id"))
         start, body = answer.messages(method, headers.get(b"if-none-match"))
-        named = [*start["headers"], (b"x-request-id", request_id)]
-        await send({**start, "headers": named})
+        request_id, chosen = headers.get(b"x-request-id"), self._traffic.chosen()
+        if chosen or request_id is not None:  # else the id would be found in no log
+            request_id = self._traffic.request_id(request_id)
+            start = {**start, "headers": [*start["headers"], (b"x-request-id", request_id)]}
+        await send(start)
         await send(body)
         answered = method, answer.route, start["status"], time.perf_counter() - begun
-        if self._traffic.hit(*answered):
-            tell_of_hit(scope["path"], headers, request_id, Answered(*answered, kept=True))
+        self._traffic.hit(*answered)
+        if chosen:
+            tell_of_hit(scope["path"], headers, Answered(*answered, kept=True), request_id)
 
     async def _compute(
         self,

@@ -8,6 +8,9 @@ from functools import lru_cache
 
 HIDDEN = "***"
 
+OFTEN = 200
+"""Up to how many characters a text is remembered as it was cleaned."""
+
 SECRET_NAME = re.compile(r"key|token|secret|passw|credential|sas|headers", re.ASCII | re.IGNORECASE)
 """Environment variables with such a word in their name hold secrets."""
 
@@ -50,15 +53,26 @@ def hide(secret: str) -> None:
     if len(secret) >= SHORTEST:
         _told.add(secret)
         _known.cache_clear()
+        _remembered.cache_clear()
 
 
 def without_secrets(text: str) -> str:
     """Hide what is known to be a secret, and what looks like one."""
+    return _remembered(text) if len(text) <= OFTEN else _hidden(text)
+
+
+def _hidden(text: str) -> str:
     if (known := _known()) is not None:
         text = known.sub(HIDDEN, text)
+    if text.isalnum():
+        return text  # it has no name, no scheme and no dot
     text = SHAPES.sub(HIDDEN, IN_URLS.sub(rf"\1{HIDDEN}", text))
     text = SCHEMES.sub(rf"\1 {HIDDEN}", text)
     return NAMED.sub(lambda found: f"{found[1]}{found[2] or found[3]}{HIDDEN}", text)
+
+
+_remembered = lru_cache(1024)(_hidden)
+"""Most texts come again: methods, paths, sentences."""
 
 
 @lru_cache(1)

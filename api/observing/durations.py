@@ -22,21 +22,25 @@ class Durations:
     """Counts durations, in plain integers.
 
     A counter of prometheus_client takes longer than many an answer, and no two threads count here.
+
+    Attributes:
+        counts: How many there were up to each bound, less those up to the bound before.
+        total: All seconds together.
     """
 
-    __slots__ = ("_counts", "_sum")
+    __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
         """Count nothing yet."""
-        self._counts = [0] * (len(BOUNDS) + 1)
-        self._sum = 0.0
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one."""
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
-        self._sum += seconds
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
 
     def sample(self, labels: Mapping[str, str]) -> Sample:
         """Return them as they are now."""
         named = [*map(str, BOUNDS), "+Inf"]
-        return Sample(labels, self._sum, tuple(zip(named, accumulate(self._counts), strict=True)))
+        return Sample(labels, self.total, tuple(zip(named, accumulate(self.counts), strict=True)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections import defaultdict
+from bisect import bisect_left
+from collections import defaultdict, deque
 from itertools import count
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 from loguru import logger
 
-from api.observing.durations import Durations
+from api.observing.durations import BOUNDS, Durations
 from telemetry import Span, Trace, record, within
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ PATH_SAFE = "/:@!$&'()*+,;=~"
 
 NO_ROUTE = "none"
 """The route of a request that no route has: its path is anybody's, and no label."""
+
+MOST_A_SECOND = 10
+"""How many requests a worker logs and traces by sample in a second: a share of very many would be
+more than anybody reads, and would cost what a hundred kept answers do. Failures come besides."""
 
 FAILURE = 500
 """From this status on the server has failed, and says so in log and trace."""
@@ -64,6 +69,7 @@ class Traffic:
         self._numbers = count()
         self.counts: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.durations: defaultdict[str, Durations] = defaultdict(Durations)
+        self._latest: deque[float] = deque(maxlen=MOST_A_SECOND)
         self.hits = 0
         self.misses = 0
 
@@ -75,18 +81,28 @@ class Traffic:
 
     def chosen(self) -> bool:
         """Choose whether a request is logged and traced."""
-        return random() < self._sample  # noqa: S311 -- no secret
+        return random() < self._sample and self._affordable()  # noqa: S311 -- no secret
+
+    def _affordable(self) -> bool:
+        """Tell whether there were few enough of them in the last second."""
+        now = time.monotonic()
+        if self._latest and now - self._latest[0] < 1 and len(self._latest) == MOST_A_SECOND:
+            return self._sample == 1  # who asks for all gets all
+        self._latest.append(now)
+        return True
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self.counts[method if method in METHODS else "other", route, status] += 1
         self.durations[route].add(seconds)
 
-    def hit(self, method: str, route: str, status: int, seconds: float) -> bool:
-        """Count a request that was answered from what is kept; return whether it was chosen."""
+    def hit(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request by GET or HEAD that was answered from what is kept."""
         self.hits += 1
-        self.count(method, route, status, seconds)
-        return self.chosen()
+        self.counts[method, route, status] += 1
+        durations = self.durations[route]
+        durations.counts[bisect_left(BOUNDS, seconds)] += 1  # a call would cost as much again
+        durations.total += seconds
 
 
 class Answered(NamedTuple):
@@ -140,12 +156,12 @@ class Answered(NamedTuple):
 
 
 def tell_of_hit(
-    path: str, headers: Mapping[bytes, bytes], request_id: bytes, answered: Answered
+    path: str, headers: Mapping[bytes, bytes], answered: Answered, request_id: bytes | None
 ) -> None:
     """Log and trace a request that was chosen among those answered from what is kept."""
     parent = _parent(headers)
     trace = Trace.below(parent)
-    with within(trace), logger.contextualize(request_id=request_id.decode()):
+    with within(trace), logger.contextualize(request_id=(request_id or b"").decode()):
         answered.tell(path)
     record(answered.span(trace, parent))
 
