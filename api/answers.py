@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
+    from api.observing.traffic import Tally
+
 Content = TypeVar("Content")
 
 Value = bytes | None
@@ -164,11 +166,11 @@ class Answer:
 
     Attributes:
         permission: The scopes without which nobody may have it, if so.
-        route: The template of the route that it answers, for whoever counts.
+        tally: Who counts how often it goes out: that of its route.
         size: How many bytes it takes.
     """
 
-    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "route", "size")
+    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "size", "tally")
 
     def __init__(
         self,
@@ -178,7 +180,7 @@ class Answer:
         coding: Coding,
         permission: frozenset[str] | None = None,
     ) -> None:
-        """Make the messages.
+        """Make the messages; whoever keeps it gives it its tally.
 
         Args:
             status: 200, or 206 for a part of a list.
@@ -189,7 +191,7 @@ class Answer:
             permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
-        self.route = ""
+        self.tally: Tally
         self._etag = coded(dict(headers)[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]
         if coding != "identity":

@@ -133,10 +133,12 @@ class HotPath:
             start = {**start, "headers": [*start["headers"], (b"x-request-id", request_id)]}
         await send(start)
         await send(body)
-        answered = method, answer.route, start["status"], time.perf_counter() - begun
-        self._traffic.hit(*answered)
+        seconds = time.perf_counter() - begun
+        answer.tally.add(method, start["status"], seconds)
+        self._traffic.hits += 1
         if chosen:
-            tell_of_hit(scope["path"], headers, Answered(*answered, kept=True), request_id)
+            answered = Answered(method, answer.tally.route, start["status"], seconds, kept=True)
+            tell_of_hit(scope["path"], headers, answered, request_id)
 
     async def _compute(
         self,
@@ -172,7 +174,7 @@ class HotPath:
         status, lines = reply.start["status"], list(reply.start["headers"])
         state = asked["state"]
         answer = Answer(status, lines, body, coding, state["permission"])
-        answer.route = state["route"]
+        answer.tally = self._traffic.tallies[state["route"]]
         if publication is not None and not asked["state"]["elsewhere"]:
             publication.answers.keep(key, answer)
         return answer

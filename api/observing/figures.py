@@ -39,7 +39,8 @@ class Figures:
             ("method", "route", "status"),
             [
                 Sample({"method": method, "route": route, "status": str(status)}, number)
-                for (method, route, status), number in traffic.counts.items()
+                for route, tally in traffic.tallies.items()
+                for (method, status), number in tally.counts.items()
             ],
         )
         yield Family(
@@ -47,7 +48,7 @@ class Figures:
             "histogram",
             "From a request's headers to the last byte of its answer given to the server.",
             ("route",),
-            [found.sample({"route": route}) for route, found in traffic.durations.items()],
+            [tally.durations.sample({"route": route}) for route, tally in traffic.tallies.items()],
         )
         yield _plain(
             "leadmarts_cache_hits",

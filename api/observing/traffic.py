@@ -52,8 +52,7 @@ class Traffic:
     dozen microseconds in all.
 
     Attributes:
-        counts: How many requests there were, by method, route and status.
-        durations: How long they took until all was sent, by route.
+        tallies: What is counted of each route.
         hits: How many were answered from what is kept.
         misses: How many could have been, and were not.
     """
@@ -67,8 +66,7 @@ class Traffic:
         self._sample = sample
         self._prefix = secrets.token_hex(12).encode()
         self._numbers = count()
-        self.counts: defaultdict[tuple[str, str, int], int] = defaultdict(int)
-        self.durations: defaultdict[str, Durations] = defaultdict(Durations)
+        self.tallies = Tallies()
         self._latest: deque[float] = deque(maxlen=MOST_A_SECOND)
         self.hits = 0
         self.misses = 0
@@ -93,16 +91,41 @@ class Traffic:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self.counts[method if method in METHODS else "other", route, status] += 1
-        self.durations[route].add(seconds)
+        self.tallies[route].add(method if method in METHODS else "other", status, seconds)
 
-    def hit(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request by GET or HEAD that was answered from what is kept."""
-        self.hits += 1
-        self.counts[method, route, status] += 1
-        durations = self.durations[route]
+
+class Tally:
+    """Counts what was answered on one route.
+
+    Attributes:
+        route: Its template.
+        counts: How many requests there were, by method and status.
+        durations: How long they took until all was sent.
+    """
+
+    __slots__ = ("counts", "durations", "route")
+
+    def __init__(self, route: str) -> None:
+        """Count nothing yet."""
+        self.route = route
+        self.counts: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.durations = Durations()
+
+    def add(self, method: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self.counts[method, status] += 1
+        durations = self.durations
         durations.counts[bisect_left(BOUNDS, seconds)] += 1  # a call would cost as much again
         durations.total += seconds
+
+
+class Tallies(dict[str, Tally]):
+    """The tallies of all routes that were asked for."""
+
+    def __missing__(self, route: str) -> Tally:
+        """Begin one."""
+        tally = self[route] = Tally(route)
+        return tally
 
 
 class Answered(NamedTuple):

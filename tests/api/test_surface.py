@@ -63,7 +63,8 @@ def test_head_is_get_without_body(client, path, encoding):
         assert head.content == b""
         assert head.status_code == got.status_code
         for answer in (got, head):
-            del answer.headers["date"], answer.headers["x-request-id"]
+            del answer.headers["date"]
+            answer.headers.pop("x-request-id", None)
         assert head.headers == got.headers
 
 
