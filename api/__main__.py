@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -14,12 +15,14 @@ import uvicorn
 from loguru import logger
 from uvicorn.supervisors import Multiprocess
 
-from api import files, log
+from api import files
 from api.auth import keys
 from api.auth.command import users
 from api.connection import Connection
 from api.export import openapi
+from api.observing import workers as meeting
 from api.settings import Settings, SettingsError
+from telemetry import log
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,7 +70,7 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
         files.allow(settings.capacity.connections, settings.processes)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    log.configure(settings.environment)
+    log.configure(settings.telemetry.format)
     if settings.auth.key_is_ephemeral and workers > 1:
         # What one worker signs, every worker takes.
         os.environ[keys.VARIABLE] = settings.auth.key.decode()
@@ -95,7 +98,9 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
         else:
-            Multiprocess(config, sockets=[listening]).run()
+            with tempfile.TemporaryDirectory(prefix="lead-marts-") as folder:
+                os.environ.setdefault(meeting.VARIABLE, folder)
+                Multiprocess(config, sockets=[listening]).run()
 
 
 def listen(host: str, port: int) -> socket.socket:

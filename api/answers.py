@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
+    from api.observing.traffic import Tally
     from api.problems import AnyRequest
 
 Content = TypeVar("Content")
@@ -211,10 +212,11 @@ class Answer:
 
     Attributes:
         permission: The scopes without which nobody may have it, if so.
+        tally: Who counts how often it goes out: that of its route.
         size: How many bytes it takes.
     """
 
-    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "size")
+    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "size", "tally")
 
     def __init__(
         self,
@@ -224,7 +226,7 @@ class Answer:
         coding: Coding,
         permission: frozenset[str] | None = None,
     ) -> None:
-        """Make the messages.
+        """Make the messages; whoever keeps it gives it its tally.
 
         Args:
             status: 200, or 206 for a part of a list.
@@ -235,6 +237,7 @@ class Answer:
             permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
+        self.tally: Tally
         said = dict(headers)
         self._etag = coded(said[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]

@@ -10,7 +10,8 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
-from api import catalogue, changes, counts, docs, log, marketing, marts, system, transformation
+import telemetry
+from api import catalogue, changes, counts, docs, marketing, marts, system, transformation
 from api.admission import Admission
 from api.auth import routes as auth
 from api.auth.bearer import Bearer
@@ -20,6 +21,10 @@ from api.auth.tokens import Tokens
 from api.garbage import look_seldom
 from api.hosts import Hosts
 from api.hot import HotPath
+from api.observing import metrics
+from api.observing.figures import Figures
+from api.observing.traffic import Traffic
+from api.observing.workers import Workers
 from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
@@ -28,16 +33,26 @@ from api.protection import Protection
 from api.querying.pool import HUNG_AFTER, Processes
 from api.serving import Serving
 from api.settings import Settings, SettingsError
+from telemetry import log
+from telemetry.cleaning import hide
 
 EXPOSED = [
     *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
     *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
-    *("Content-Disposition", "Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
+    *(
+        "Content-Disposition",
+        "Retry-After",
+        "X-Request-ID",
+        "WWW-Authenticate",
+        "RateLimit",
+        "RateLimit-Policy",
+    ),
 ]
 """Headers that pages of other origins may read."""
 
 ROUTES = [
     *system.ROUTES,
+    *metrics.ROUTES,
     *transformation.ROUTES,
     *marketing.ROUTES,
     *catalogue.ROUTES,
@@ -50,7 +65,7 @@ ROUTES = [
 ALLOWING = {HTTPStatus.NO_CONTENT, HTTPStatus.METHOD_NOT_ALLOWED}
 """The statuses of answers that name a path's methods: to OPTIONS, and to a method it lacks."""
 
-INJECTED = ("served", "publication", "serving", "tokens", "signing_in")
+INJECTED = ("served", "publication", "serving", "workers", "tokens", "signing_in")
 """What every handler may ask for; :func:`create_app` provides it."""
 
 
@@ -65,7 +80,8 @@ def create_app() -> ASGIApp:
         users = settings.auth.open_users()
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    log.configure(settings.environment)
+    log.configure(settings.telemetry.format)
+    hide(settings.auth.key.decode("latin-1"))
     for warning in settings.auth.warnings:
         logger.warning(warning)
     capacity = settings.capacity
@@ -74,6 +90,12 @@ def create_app() -> ASGIApp:
     )
     serving = Serving(settings.store, counts.REQUIRED, processes, settings.bounds.seconds)
     pinned = Pinned(settings.store, processes, settings.bounds.seconds)
+    traffic = Traffic(settings.sample)
+    figures = Figures(traffic, serving, processes)
+    workers = Workers.from_environment(figures.read)
+    log.publication = lambda: serving.publication.manifest.number if serving.publication else None
+    telemetry.send(settings.telemetry, "lead-marts-api")
+    telemetry.observe(figures.read)
     tokens = Tokens(settings.auth.key, settings.auth.token_seconds, users)
     bearer = Bearer(tokens, users)
     signing_in = SigningIn(
@@ -96,6 +118,7 @@ def create_app() -> ASGIApp:
         "served": Provide(served, sync_to_thread=False),
         "publication": Provide(publication, sync_to_thread=False),
         "serving": Provide(lambda: serving, sync_to_thread=False),
+        "workers": Provide(lambda: workers, sync_to_thread=False),
         "tokens": Provide(lambda: tokens, sync_to_thread=False),
         "signing_in": Provide(lambda: signing_in, sync_to_thread=False),
     }
@@ -107,7 +130,7 @@ def create_app() -> ASGIApp:
     framework = Litestar(
         ROUTES,
         dependencies=dependencies,
-        lifespan=[processes.lifespan, serving.lifespan, pinned.lifespan],
+        lifespan=[processes.lifespan, serving.lifespan, pinned.lifespan, workers.lifespan],
         before_request=refuse_unacceptable,
         before_send=[allow_head, Protection(settings.hsts_seconds)],
         exception_handlers={Exception: answer_problem},
@@ -125,7 +148,7 @@ def create_app() -> ASGIApp:
         logging_config=None,
     )
     admission = Admission(framework, settings.processes * (1 + capacity.queue), cors)
-    app = HotPath(admission, serving, bearer)
+    app = HotPath(admission, serving, bearer, traffic)
     look_seldom()
     return Hosts(app, settings.hosts) if settings.hosts else app
 

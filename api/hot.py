@@ -8,6 +8,7 @@ ready-made messages, without the framework.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -16,6 +17,7 @@ from litestar.enums import ScopeType
 
 from api.answers import KEYED, Answer
 from api.negotiation import choose_coding, compress, merge_repeated
+from api.observing.traffic import NO_ROUTE, Answered, Exchange, tell_of_hit
 
 if TYPE_CHECKING:
     from litestar.types import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from api.answers import Key
     from api.auth.bearer import Bearer
+    from api.observing.traffic import Traffic
     from api.opened import OpenPublication
     from api.serving import Serving
 
@@ -60,20 +63,23 @@ class HotPath:
     it asked for, and lets through what this layer asks by itself (``trusted``). A handler whose
     answer is too long to be kept leaves what makes its parts in ``passing``, to be closed here,
     and says if it cannot go on (``broken``); it learns whether only its head is asked for
-    (``head``): to the framework every request is a GET.
+    (``head``): to the framework every request is a GET. What is logged meanwhile belongs to the
+    ``exchange``, and so does what this layer learns of the ``route``.
     """
 
-    def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer) -> None:
+    def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer, traffic: Traffic) -> None:
         """Stand in front of the framework.
 
         Args:
             app: The framework's app.
             serving: What is served. It gets its warm-up from here.
             bearer: Who remembers which tokens are good.
+            traffic: Who counts the requests.
         """
         self._app = app
         self._serving = serving
         self._permits = bearer.permits
+        self._traffic = traffic
         serving.warm = self._warm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,11 +87,14 @@ class HotPath:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        begun = time.perf_counter()
         publication = self._serving.publication
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
-            asked = _with_state(scope, publication=publication)
-            await self._ask(asked, method, receive, send)
+            headers = dict(scope["headers"])
+            with Exchange(self._traffic, scope, headers, send, publication) as exchange:
+                asked = _with_state(scope, publication=publication, exchange=exchange)
+                await self._ask(asked, method, receive, exchange.send)
             return
         lines = list(scope["headers"])
         if method == "HEAD":
@@ -109,11 +118,27 @@ class HotPath:
         if answer is None or (
             (needed := answer.permission) is not None and not self._permits(headers, needed)
         ):
-            answer = await self._compute(scope, key, receive, send, publication)
-        if answer is not None:
-            start, body = answer.messages(method, headers.get(b"if-none-match"))
-            await send(start)
-            await send(body)
+            self._traffic.misses += 1
+            with Exchange(self._traffic, scope, headers, send, publication) as exchange:
+                scope = _with_state(scope, exchange=exchange)
+                answer = await self._compute(scope, key, receive, exchange.send, publication)
+                if answer is not None:
+                    for message in answer.messages(method, headers.get(b"if-none-match")):
+                        await exchange.send(message)
+            return
+        start, body = answer.messages(method, headers.get(b"if-none-match"))
+        request_id, chosen = headers.get(b"x-request-id"), self._traffic.chosen()
+        if chosen or request_id is not None:  # else the id would be found in no log
+            request_id = self._traffic.request_id(request_id)
+            start = {**start, "headers": [*start["headers"], (b"x-request-id", request_id)]}
+        await send(start)
+        await send(body)
+        seconds = time.perf_counter() - begun
+        answer.tally.add(method, start["status"], seconds)
+        self._traffic.hits += 1
+        if chosen:
+            answered = Answered(method, answer.tally.route, start["status"], seconds, kept=True)
+            tell_of_hit(scope["path"], headers, answered, request_id)
 
     async def _compute(
         self,
@@ -147,7 +172,9 @@ class HotPath:
         if coding != "identity":
             body = await asyncio.to_thread(compress, body, coding)
         status, lines = reply.start["status"], list(reply.start["headers"])
-        answer = Answer(status, lines, body, coding, asked["state"]["permission"])
+        state = asked["state"]
+        answer = Answer(status, lines, body, coding, state["permission"])
+        answer.tally = self._traffic.tallies[state["route"]]
         if publication is not None and not asked["state"]["elsewhere"]:
             publication.answers.keep(key, answer)
         return answer
@@ -160,8 +187,15 @@ class HotPath:
         send: Send,
     ) -> None:
         publication: OpenPublication | None = scope["state"]["publication"]
-        with publication.leases if publication else nullcontext():
-            await self._app(cast("HTTPScope", {**scope, "method": method}), receive, send)
+        asked = cast("HTTPScope", {**scope, "method": method})
+        try:
+            with publication.leases if publication else nullcontext():
+                await self._app(asked, receive, send)
+        finally:
+            state = scope["state"]
+            state["route"] = asked.get("path_template") or NO_ROUTE
+            if exchange := state["exchange"]:
+                exchange.route = state["route"]
 
     async def _warm(self, new: OpenPublication) -> None:
         """Answer from a new publication what was lately asked of the one that is served."""
@@ -214,6 +248,8 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
         "elsewhere": False,
         "broken": False,
         "head": False,
+        "exchange": None,
+        "route": NO_ROUTE,
         **scope.get("state", {}),
         **state,
     }

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 from http import HTTPStatus
-from typing import Any, Literal, cast, get_origin
+from typing import TYPE_CHECKING, Any, Literal, cast, get_origin
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -21,12 +21,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.typing import FieldDefinition
 from loguru import logger
 
+from api.observing.traffic import REQUEST_ID
 from publication import PublicationError, PublicationGone, PublicationNotYet
 
-AnyRequest = Request[Any, Any, Any]
+if TYPE_CHECKING:
+    from api.observing.traffic import Exchange
 
-REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-"""What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
+AnyRequest = Request[Any, Any, Any]
 
 URL_SAFE = "/%:@!$&'()*+,;=?~"
 """What may stand in a path or a query as it is (RFC 3986 §3.3, §3.4)."""
@@ -119,7 +120,7 @@ def request_id(given: str) -> str:
     Args:
         given: The header's value.
     """
-    return given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    return given if REQUEST_ID.fullmatch(given.encode("latin-1")) else uuid4().hex
 
 
 def public(sentence: str) -> str:
@@ -231,12 +232,13 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     request id.
     """
     status, detail, headers = _describe(request, error)
+    exchange: Exchange | None = request.scope["state"].get("exchange")  # none where it is a warm-up
     said: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
-        "request_id": request_id(request.headers.get("x-request-id", "")),
+        "request_id": exchange.request_id if exchange else request_id(""),
     }
     if request.scope["path"].startswith(MARTS):
         problem: Problem = MartProblem(

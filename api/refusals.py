@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope
 
+    from api.observing.traffic import Exchange
+
     Lines = Iterable[tuple[bytes, bytes]]
 
 SOON = (b"retry-after", b"1")
@@ -32,9 +34,10 @@ def refusal(
         detail: One sentence.
         more: Further header fields.
     """
-    headers = dict(scope["headers"])
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    body = _problem(status, detail, scope["path"], given)
+    exchange: Exchange | None = scope.get("state", {}).get("exchange")
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    name = exchange.request_id if exchange else request_id(given)
+    body = _problem(status, detail, scope["path"], name)
     start = {"type": "http.response.start", "status": status, "headers": _lines(body, more)}
     sent = b"" if scope["method"] == "HEAD" else body
     return cast("HTTPResponseStartEvent", start), {
@@ -52,20 +55,20 @@ def written(status: int, detail: str, *more: tuple[bytes, bytes]) -> bytes:
         detail: One sentence.
         more: Further header fields.
     """
-    body = _problem(status, detail)
+    body = _problem(status, detail, "", request_id(""))
     lines = [*_lines(body, more), (b"connection", b"close")]
     head = b"".join(b"%b: %b\r\n" % line for line in lines)
     phrase = HTTPStatus(status).phrase.encode()
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, phrase, head, body)
 
 
-def _problem(status: int, detail: str, path: str = "", given: str = "") -> bytes:
+def _problem(status: int, detail: str, path: str, name: str) -> bytes:
     said: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": shown(path),
-        "request_id": request_id(given),
+        "request_id": name,
     }
     if path.startswith(MARTS):
         return msgspec.json.encode(MartProblem(**said, message=detail, code=code_of(status)))

@@ -14,6 +14,7 @@ from api.opened import REMEDY, OpenPublication, check_served, open_publication, 
 from api.sight import Sight, look
 from api.work import SECONDS
 from publication import PublicationError, PublicationHeld
+from telemetry import follow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -55,6 +56,8 @@ class Serving:
         publication: The one that is served; none until there is a first.
         refusal: Why a newer one is not served, if that is so.
         warm: Called with a new publication before it is swapped in.
+        swaps: How many were swapped in.
+        failures: How many were refused, or one for how many reasons.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Serving:
         self.publication: OpenPublication | None = None
         self.refusal: Refusal | None = None
         self.warm: Callable[[OpenPublication], Awaitable[None]] | None = None
+        self.swaps = 0
+        self.failures = 0
         self._served: Sight | None = None
         self._try_again = 0.0
         self._kept = Kept(store)
@@ -168,6 +173,7 @@ class Serving:
         # Bounded, so that a clock that jumped costs a little patience and no more.
         wait = min(max(sight.since + SERVED_AFTER - time.time(), 0), SERVED_AFTER)
         moment = loop.time() + wait
+        begun = time.time_ns()
         try:
             manifest = await asyncio.to_thread(pointed_to, self.store, sight.pointer)
             new = await self._open(manifest)
@@ -180,7 +186,8 @@ class Serving:
         except BaseException:
             await new.close()
             raise
-        self._swap_in(new, sight)
+        with follow("swap", manifest.traceparent, begun, publication=manifest.number):
+            self._swap_in(new, sight)
 
     async def _open(self, manifest: Manifest) -> OpenPublication:
         """Open a publication and warm it.
@@ -203,6 +210,7 @@ class Serving:
         before, self.refusal = self.refusal, refusal
         self._try_again = asyncio.get_running_loop().time() + TRY_AGAIN
         if before is None or before.reason != refusal.reason:
+            self.failures += 1
             logger.bind(
                 publication=refusal.sight.pointer.number if refusal.sight else None,
                 still_served=self.publication.manifest.number if self.publication else None,
@@ -211,6 +219,7 @@ class Serving:
     def _swap_in(self, new: OpenPublication, sight: Sight | None) -> None:
         old, self.publication = self.publication, new
         self._served, self.refusal = sight, None
+        self.swaps += 1
         logger.bind(
             publication=new.manifest.number,
             file=new.manifest.file,

@@ -8,12 +8,13 @@ from typing import Literal
 
 import msgspec
 
+import telemetry
 from api.auth.settings import AuthSettings
 from api.capacity import Capacity
 from api.errors import SettingsError
 from api.hosts import HOST
 from api.querying.pool import PROCESSES
-from api.variables import whole_number
+from api.variables import share, whole_number
 from publication import PublicationError, Store
 
 __all__ = ["Environment", "Settings", "SettingsError"]
@@ -68,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bounds: What one request may ask for at most.
         capacity: How much the server takes on at once.
         processes: ``LEADMARTS_QUERY_PROCESSES``: how many processes of each worker ask DuckDB.
+        telemetry: How logs are written, and whom traces are sent to.
+        sample: ``LEADMARTS_REQUEST_SAMPLE``: which share of the requests is logged and traced.
     """
 
     environment: Environment
@@ -79,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds
     capacity: Capacity
     processes: int
+    telemetry: telemetry.Settings
+    sample: float
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -93,7 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         hsts = os.environ.get("LEADMARTS_HSTS_SECONDS")
         try:
             store = Store.from_environment()
-        except PublicationError as error:
+            told = telemetry.Settings.from_environment()
+        except (PublicationError, telemetry.TelemetryInvalid) as error:
             raise SettingsError(str(error)) from error
         auth = AuthSettings.from_environment(environment)
         return cls(
@@ -106,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             bounds=Bounds.from_environment(),
             capacity=Capacity.from_environment(),
             processes=whole_number("LEADMARTS_QUERY_PROCESSES", PROCESSES, 64),
+            telemetry=told,
+            sample=share("LEADMARTS_REQUEST_SAMPLE", 0.01),
         )
 
 

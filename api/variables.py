@@ -24,3 +24,23 @@ def whole_number(variable: str, default: int, most: int) -> int:
             f'{variable} is "{text[:40]}"; set it to a whole number from 1 to {most:,}.'
         )
     return int(text)
+
+
+def share(variable: str, default: float) -> float:
+    """Read a share, a number from 0 to 1.
+
+    Args:
+        variable: Its name. One that is empty counts as not set.
+        default: What it is if it is not set.
+
+    Raises:
+        SettingsError: It is something else.
+    """
+    text = os.environ.get(variable) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise SettingsError(f'{variable} is "{text[:40]}"; set it to a number from 0 to 1.')
+    return number

@@ -15,7 +15,6 @@ from api.querying.process import TooLong
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from api.leases import Leases
     from api.querying.pool import Done, Processes
@@ -94,7 +93,7 @@ class Work:
         Raises:
             ServiceUnavailableException: The steps take too long.
         """
-        async with self._processes.slots:
+        async with self._processes.turns.turn():
             process = self._processes.choose()
             asked = process.ask("do", self._keys, self.left, step, arguments)
             result: Result = await self._within(asked)
@@ -116,18 +115,18 @@ class Work:
             ServiceUnavailableException: The steps take too long.
         """
         number = next(_numbers)
-        slots: AbstractAsyncContextManager[None] = self._processes.slots
+        begun = False
         process = self._processes.choose()
         message: tuple[object, ...] = ("start", number, self._keys, self.left, stepping, arguments)
         try:
             while True:
-                async with slots:
+                async with self._processes.turns.turn(patient=begun):
                     piece: bytes = await self._within(process.ask(*message))
                 if not piece:
                     return
                 yield piece
                 message = ("next", number, self.left)
-                slots = self._processes.slots.patiently  # what is begun is not to break off
+                begun = True  # and not to break off
         finally:
             process.tell("end", number)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import telemetry
 from lake import demo, notion, places
 from lake.contracts import NAMES
 from lake.demo.period import Period
@@ -37,7 +38,8 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"max_content_width": 100})
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Fill the lake, the Delta tables that everything else is made from, and look after it.
 
     The tables lie in data/lake/leads and data/lake/marketing_conversions. LEADMARTS_DATA moves
@@ -46,6 +48,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 not done and one sentence why, 2 the command line cannot be understood.
     """
+    ctx.with_resource(telemetry.command("lead-marts-lake", f"lake {ctx.invoked_subcommand}"))
 
 
 @main.command("demo")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow.fs import FileSelector
 
-from lake import tables
+from lake import commit_trace, tables
 from lake.commit_log import CommitLog
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Commit:
         metrics: What the writer counted; each has names of its own.
         files_added: How many data files it put into the table.
         files_removed: How many it took out; they are kept until the table is vacuumed.
+        traceparent: The trace it was made in, as W3C writes it, if it says so.
     """
 
     version: int
@@ -60,6 +61,7 @@ class Commit:
     metrics: Mapping[str, Any]
     files_added: int
     files_removed: int
+    traceparent: str | None = None
 
 
 def read(place: Place, table: DeltaTable, version: int) -> Commit | None:
@@ -79,6 +81,7 @@ def read(place: Place, table: DeltaTable, version: int) -> Commit | None:
         metrics=info.get("operationMetrics") or {},
         files_added=len([*entry.having("add")]),
         files_removed=len([*entry.having("remove")]),
+        traceparent=info.get(commit_trace.KEY),
     )
 
 
@@ -102,20 +105,21 @@ def kept(place: Place, table: DeltaTable, newest: int | None = None) -> list[Com
         return [commit for commit in pool.map(lambda v: read(place, table, v), versions) if commit]
 
 
-def committed_at(place: Place, table: DeltaTable) -> datetime:
-    """Return when the version that is open was committed, in UTC.
+def committed(place: Place, table: DeltaTable) -> tuple[datetime, str | None]:
+    """Return when the version that is open was committed, in UTC, and the trace it was made in.
 
-    Where the log does not say, or no longer has the entry, that is the age of the youngest data
-    file.
+    Where the log does not say when, or no longer has the entry, that is the age of the youngest
+    data file.
 
     Raises:
         OSError, ValueError: The log cannot be read.
     """
     commit = read(place, table, table.version())
+    traceparent = commit.traceparent if commit else None
     if commit and commit.committed_at:
-        return commit.committed_at
+        return commit.committed_at, traceparent
     written = pa.table(table.get_add_actions())["modification_time"].to_pylist()
-    return _utc(max(written, default=table.metadata().created_time))
+    return _utc(max(written, default=table.metadata().created_time)), traceparent
 
 
 def _time(info: Mapping[str, Any], entry: Entry) -> datetime | None:

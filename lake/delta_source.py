@@ -42,6 +42,7 @@ from lake.pinned import PinnedTable, pin
 from lake.places import at, time_zone
 from lake.stores import is_secret
 from lake.versions import EMPTY, LATEST
+from telemetry import run
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -161,6 +162,8 @@ class Plugin(BasePlugin):
                     except StoreUnreachable as error:
                         self._unreadable.append(str(error))
                         break  # waiting as long again for the next table would tell nothing new
+                newest_first = sorted(self._pinned, key=lambda t: t.committed_at, reverse=True)
+                run.follow([table.traceparent for table in newest_first])
                 if not self._pinned:  # no lake at all is nobody's intention; one sentence is enough
                     self._unreadable += [*self._absent.values()][:1]
                 elif needed and not self._unreadable:

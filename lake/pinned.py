@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from pyarrow.fs import FileSelector
 
 from lake import tables
-from lake.commits import committed_at
+from lake.commits import committed
 from lake.contracts import TABLES
 from lake.errors import ContractBroken, TableBroken, TableMissing
 from lake.places import URI_VARIABLES, at, table_uri
@@ -39,6 +39,7 @@ class PinnedTable:
         table_id: Delta's own id: another one means that the table was made anew.
         version: The pinned version.
         committed_at: When that version was committed.
+        traceparent: The trace it was committed in, if its writer said so.
         scan: What DuckDB registers; can be read many times.
         place: The same, as delta-rs takes it.
         table: The table itself, open at that version.
@@ -49,6 +50,7 @@ class PinnedTable:
     table_id: str
     version: int
     committed_at: datetime
+    traceparent: str | None
     scan: Any
     place: Place
     table: DeltaTable
@@ -81,12 +83,14 @@ def pin(
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
         _all_files_are_there(name, place, table)
+        moment, traceparent = committed(place, table)
         return PinnedTable(
             name=name,
             uri=uri,
             table_id=str(table.metadata().id),
             version=table.version(),
-            committed_at=committed_at(place, table),
+            committed_at=moment,
+            traceparent=traceparent,
             scan=scan(place, table, added),
             place=place,
             table=table,

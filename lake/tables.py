@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
+from lake.commit_trace import traced
 from lake.errors import PlaceInvalid, StoreUnreachable, TableBroken, TableBusy
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def create(place: Place, rows: pa.RecordBatchReader, commit: CommitProperties = 
             configuration=PROPERTIES,
             storage_options={**place.options},
             writer_properties=SNAPPY,
-            commit_properties=commit,
+            commit_properties=traced(commit),
         )
 
 
@@ -155,7 +156,7 @@ def append(
             mode="append",
             schema_mode="merge",
             writer_properties=SNAPPY,
-            commit_properties=commit,
+            commit_properties=traced(commit),
         )
 
 
@@ -190,7 +191,7 @@ def merge(
                 target_alias="t",
                 merge_schema=True,
                 writer_properties=SNAPPY,
-                commit_properties=commit,
+                commit_properties=traced(commit),
             )
             .when_matched_update(values)
             .when_not_matched_insert(values)
@@ -221,7 +222,7 @@ def replace(place: Place, table: DeltaTable, rows: pa.RecordBatchReader) -> None
             mode="overwrite",
             schema_mode="overwrite",
             writer_properties=SNAPPY,
-            commit_properties=AT_ONCE,
+            commit_properties=traced(AT_ONCE),
         )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+import telemetry
 from publication.errors import PublicationError, PublicationNotYet
 from publication.store import Store
 
@@ -47,6 +48,8 @@ def main(ctx: click.Context) -> None:
 
     Exit codes: 0 done, 1 not done and one sentence why, 2 the command line cannot be understood.
     """
+    name = f"publication {ctx.invoked_subcommand}"
+    ctx.with_resource(telemetry.command("lead-marts-publication", name))
     ctx.obj = Store.from_environment()
 
 

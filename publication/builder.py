@@ -17,6 +17,7 @@ from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
 from publication.places import remedy, unusable
 from publication.sql import identifier, listed, literal
+from telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,17 +101,20 @@ def publish(
         PlaceUnusable: There is no room for them, or no right to write.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
-    check_names(run.marts)
-    _check_sources(store, sources)
-    staged = store.stage(run.invocation_id)
-    try:
-        _copy(warehouse, staged, run.marts)
-    except duckdb.Error as error:
-        store.discard(staged)
-        if remedy(error):
-            raise unusable(f"The publications in {store.folder}", error) from error
-        raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
-    return store.publish(staged, run.draft(sources))
+    with span("publish") as published:
+        check_names(run.marts)
+        _check_sources(store, sources)
+        staged = store.stage(run.invocation_id)
+        try:
+            _copy(warehouse, staged, run.marts)
+        except duckdb.Error as error:
+            store.discard(staged)
+            if remedy(error):
+                raise unusable(f"The publications in {store.folder}", error) from error
+            raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
+        manifest = store.publish(staged, run.draft(sources))
+        published.attributes["publication"] = manifest.number
+        return manifest
 
 
 def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:

@@ -110,6 +110,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             where an older content was published again.
         rolled_back_to: The number whose content this publication repeats, if it does.
         marts: Sorted by name.
+        traceparent: The trace in which it was published, as W3C writes it, so that whoever serves
+            it can go on with that one. Manifests of older versions have none.
     """
 
     number: int
@@ -122,6 +124,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     build: Build
     sources: tuple[Source, ...]
     marts: tuple[Mart, ...]
+    traceparent: str | None = None
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from publication.manifest import Draft, Manifest, Pointer
 from publication.places import unusable
 from publication.repair import removed, repaired
 from publication.settings import Settings
+from telemetry import traceparent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,6 +139,7 @@ class Store(Archive):
                     build=draft.build,
                     sources=tuple(sorted(draft.sources, key=lambda source: source.name)),
                     marts=marts,
+                    traceparent=traceparent(),
                 )
                 staged.chmod(READ_ONLY)
                 durable.sync(staged)
@@ -173,6 +175,7 @@ class Store(Archive):
                 file=shelf.name(following, old.digest),
                 published_at=datetime.now(UTC),
                 rolled_back_to=number,
+                traceparent=traceparent(),
             )
             self._make_current(new, partial(durable.repeat, self.path(old)))
             return new

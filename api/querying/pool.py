@@ -19,6 +19,7 @@ from loguru import logger
 
 from api.problems import RETRY
 from api.querying.process import LENGTH, frame
+from api.querying.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,11 +31,6 @@ PROCESSES = min(max((os.cpu_count() or 1) - 1, 1), 4)
 
 READY = 2
 """How many steps each has at most: one, and one that is there when it ends."""
-
-WAITING = 5.0
-"""Seconds for a step to wait for its turn, unless steps before it were done for the same answer."""
-
-BUSY = "Others are being answered, and it is taking long; ask again soon."
 
 ENDED = "The process that asked DuckDB has ended in the middle; there is a new one: ask again."
 
@@ -108,6 +104,12 @@ class Process(asyncio.Protocol):
         """End it at once, whatever it does."""
         assert self._popen is not None  # noqa: S101 -- it was started
         self._popen.kill()
+
+    @property
+    def pid(self) -> int:
+        """Its number to the system."""
+        assert self._popen is not None  # noqa: S101 -- it was started
+        return self._popen.pid
 
     @property
     def silent(self) -> float:
@@ -187,38 +189,6 @@ class Ended(ServiceUnavailableException):
         super().__init__(detail=ENDED, headers=RETRY)
 
 
-class Turns:
-    """So many steps at once; the others wait, each for its turn."""
-
-    def __init__(self, count: int) -> None:
-        """Let nobody in yet.
-
-        Args:
-            count: How many at once.
-        """
-        self.patiently = asyncio.Semaphore(count)
-        self._seconds = WAITING
-
-    async def __aenter__(self) -> None:
-        """Wait for a turn.
-
-        Raises:
-            ServiceUnavailableException: It takes too long.
-        """
-        if not self.patiently.locked():
-            await self.patiently.acquire()
-            return
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self.patiently.acquire()
-        except TimeoutError:
-            raise ServiceUnavailableException(detail=BUSY, headers=RETRY) from None
-
-    async def __aexit__(self, *_error: object) -> None:
-        """Let the next one in."""
-        self.patiently.release()
-
-
 class Processes:
     """All of them. Each has the same publications open; one that ends is replaced."""
 
@@ -241,7 +211,8 @@ class Processes:
         self._keys = itertools.count(1)
         self._open: dict[int, tuple[Path, Sequence[str], str]] = {}
         self._some = asyncio.Event()
-        self.slots = Turns(READY * count)
+        self.turns = Turns(READY * count)
+        self.replaced = 0
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar | None = None) -> AsyncIterator[None]:
@@ -296,6 +267,11 @@ class Processes:
         for process in self._all:
             process.tell("close", key)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that there are."""
+        return [process.pid for process in self._all]
+
     def choose(self) -> Process:
         """Choose the one that has the least to do.
 
@@ -325,6 +301,7 @@ class Processes:
             if process.silent > self._hung_after:
                 process.kill()
         logger.error("A process that asks DuckDB has ended; a new one takes its place.")
+        self.replaced += 1
         self._all.remove(process)
         if not self._all:
             self._some.clear()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from deltalake import QueryBuilder
 
-from lake.commits import committed_at
+from lake.commits import committed
 from lake.scan import DATASET_FEATURES, ENGINE_CONFIG, features
 from lake.tables import CHANGE_DATA_FEED
 from lake.upkeep.found import find_rejects, reading
@@ -72,7 +72,7 @@ def status(found: Found) -> Status:
             place=str(found.place),
             table_id=str(metadata.id),
             version=found.table.version(),
-            committed_at=committed_at(found.place, found.table),
+            committed_at=committed(found.place, found.table)[0],
             rows=count(found.table),
             files=len(sizes),
             size=sum(sizes),

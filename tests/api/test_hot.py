@@ -7,6 +7,7 @@ import pytest
 
 from api.auth.bearer import Bearer
 from api.hot import HotPath
+from api.observing.traffic import Traffic
 from api.querying.pool import Processes
 from api.serving import Serving
 from publication import Store
@@ -43,7 +44,7 @@ def ask(serving, headers, *requests):
 
     async def go():
         async with serving() as served:
-            return await send_all(HotPath(app, served, Bearer(None, None)))
+            return await send_all(HotPath(app, served, Bearer(None, None), Traffic()))
 
     async def send_all(hot):
         sent = []
@@ -102,7 +103,7 @@ def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publicatio
         make_publication(tmp_path, make_events(1))
         processes = Processes(1)
         served = Serving(Store(tmp_path), {}, processes)
-        hot = HotPath(app, served, Bearer(None, None))
+        hot = HotPath(app, served, Bearer(None, None), Traffic())
         scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
         async with processes.lifespan(), served.lifespan(None), asyncio.timeout(20):
             await hot(scope, None, nowhere)

@@ -235,7 +235,7 @@ def test_a_publication_is_not_opened_while_there_is_no_process(make_publication,
 
 
 def test_a_step_waits_for_its_turn_only_so_long(opened, monkeypatch):
-    monkeypatch.setattr("api.querying.pool.WAITING", 0.2)
+    monkeypatch.setattr("api.querying.turns.WAITING", 0.2)
 
     async def go():
         async with opened(3.0, count=1) as publication:

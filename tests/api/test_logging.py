@@ -1,0 +1,121 @@
+"""What a server logs of requests, to whom a line belongs, and what no line has."""
+
+import json
+
+import pytest
+
+from api.settings import Settings, SettingsError
+from tests.collector import collecting
+
+COUNTS = "/api/v1/transformation/count_date_by_week"
+PRODUCTION = {
+    "LEADMARTS_ENV": "production",
+    "LEADMARTS_CORS_ORIGINS": "https://a.example",
+    "LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only",
+}
+ALL = {"LEADMARTS_REQUEST_SAMPLE": "1"}
+SECRET = "a-password-that-nobody-may-read"
+
+
+@pytest.fixture
+def served_with(run_server, make_publication, make_events, add_user, tmp_path):
+    """Runs a server in production, with a user."""
+    make_publication(tmp_path / "publications", make_events(1))
+    add_user(tmp_path / "users.json", "ada", SECRET)
+    return lambda **variables: run_server(**{**PRODUCTION, **variables})
+
+
+def lines(server):
+    return [json.loads(line) for line in server.log().splitlines()]
+
+
+def test_every_line_of_a_request_says_whose_it_is(served_with):
+    with served_with(**ALL) as server, server.client() as client:
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        sent = {"X-Request-ID": "of-a-proxy.1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        answers = [client.get(COUNTS, headers=sent) for _ in range(2)]  # the second is kept
+        refused = client.get("/nowhere", headers=sent)
+        made = client.get(COUNTS).headers["x-request-id"]
+        forged = client.get(COUNTS, headers={"X-Request-ID": 'x" level=ERROR'})
+        told = lines(server)
+    for answer in (*answers, refused):
+        assert answer.headers["x-request-id"] == "of-a-proxy.1"
+    of_proxy = [line for line in told if line["request_id"] == "of-a-proxy.1"]
+    assert [line["message"] for line in of_proxy].count("Answered.") == 3
+    assert len(of_proxy) == 4
+    for line in of_proxy:
+        assert line["trace_id"] == trace
+        assert line["publication"] == 1
+    kept = [line["kept"] for line in of_proxy if line["message"] == "Answered."]
+    assert kept == [False, True, False]
+    assert len(made) == 32
+    assert sum(line["request_id"] == made for line in told) == 1
+    assert forged.headers["x-request-id"] != 'x" level=ERROR'
+    assert len(forged.headers["x-request-id"]) == 32
+    for line in told:
+        assert {"request_id", "trace_id", "publication"} <= line.keys()
+
+
+def test_failures_are_logged_and_traced_though_no_request_is_chosen(served_with, tmp_path):
+    with (
+        collecting() as collector,
+        served_with(LEADMARTS_REQUEST_SAMPLE="0", **collector.variables) as server,
+        server.client() as client,
+    ):
+        assert client.get(COUNTS).status_code == 200
+        # A mart that is gone from under the server: nothing but the file is known to it.
+        (file,) = (tmp_path / "publications").glob("*.duckdb")
+        number = client.get("/api/v1/publications/current").json()["number"]
+        file.with_suffix(".json").rename(tmp_path / "away")
+        failed = client.get(f"/api/v1/publications/{number + 0}")
+        assert failed.status_code == 200
+        (tmp_path / "away").rename(file.with_suffix(".json"))
+        told = [line for line in lines(server) if line.get("message") == "Answered."]
+        assert told == []
+        server.may_fail = True
+        with server.client() as other:
+            assert other.get("/nowhere").status_code == 404
+        assert any(line.get("status") == 404 for line in lines(server))
+    assert [span for span in collector.spans if span.name.startswith("GET")] == []
+
+
+def test_no_secret_is_logged_or_sent(served_with):
+    hidden = {
+        "NOTION_TOKEN": "ntn_aSecretOfNotion0123456789",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCY",
+    }
+    with (
+        collecting() as collector,
+        served_with(**ALL, **hidden, **collector.variables) as server,
+        server.client() as client,
+    ):
+        token = server.token("ada", SECRET)
+        bearer = {"Authorization": f"Bearer {token}"}
+        for secret in (token, SECRET, *hidden.values(), *PRODUCTION.values()):
+            client.get(f"/nowhere/{secret}", params={"token": secret, "x": secret})
+            client.get(COUNTS, params={secret: secret}, headers={"X-Request-ID": secret})
+            client.get("/api/v1/marts/marketing_conversions", headers=bearer)
+            client.get("/api/v1/marts/marketing_conversions", params={"select": secret})
+            client.post("/api/auth/token/", data={"grant_type": "password", "password": secret})
+        client.get("/api/auth/token/", auth=("ada", f"{SECRET}-wrong"))
+        log = server.log()
+    key = PRODUCTION["LEADMARTS_SIGNING_KEY"]
+    for secret in (token, key, *hidden.values(), token.rpartition(".")[2]):
+        assert secret not in log
+        assert secret.encode() not in collector.raw
+    assert collector.spans
+
+
+def test_one_log_may_be_chosen(run_server, make_publication, make_events, tmp_path):
+    make_publication(tmp_path / "publications", make_events(1))
+    with run_server(LEADMARTS_LOG_FORMAT="json") as server:
+        assert all(line["level"] for line in lines(server))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LEADMARTS_LOG_FORMAT", "xml"), ("LEADMARTS_REQUEST_SAMPLE", "1.5")]
+)
+def test_a_wrong_setting_is_a_sentence(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f'{variable} is "{value}"; set it to'):
+        Settings.from_environment()
