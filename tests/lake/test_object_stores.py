@@ -19,7 +19,7 @@ from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import FileSelector
 
-from lake import places, tables
+from lake import exchange, places, tables
 from lake.__main__ import main
 from lake.changes import Mode, Seen, changes_of
 from lake.contracts import LEADS
@@ -203,7 +203,7 @@ def test_two_writers_at_once_lose_nothing(there):
     assert there.table().version() == len(files) - len(errors)
 
 
-@pytest.mark.parametrize("write", ["create", "append", "merge"])
+@pytest.mark.parametrize("write", ["create", "append", "merge", "exchange"])
 def test_what_was_compared_is_what_is_replaced(there, write):
     there.monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")  # nobody can turn that off
     place = places.at(there.uri)
@@ -212,12 +212,13 @@ def test_what_was_compared_is_what_is_replaced(there, write):
         there.lake.load("1.csv", "id,owner\na,x\n")
         opened = tables.open_table(place)
     there.lake.load("2.csv", "id,owner\nb,y\n")
-    rows = pa.table({"id": ["b"], "owner": ["z"]}).to_reader()
+    rows = pa.table({"id": ["b"], "owner": ["z"]})
     with pytest.raises(TableBusy) as raised:
         {
-            "create": lambda: tables.create(place, rows),
-            "append": lambda: tables.append(place, opened, rows),
-            "merge": lambda: tables.merge(place, opened, rows, ["id"]),
+            "create": lambda: tables.create(place, rows.to_reader()),
+            "append": lambda: tables.append(place, opened, rows.to_reader()),
+            "merge": lambda: tables.merge(place, opened, rows.to_reader(), ["id"]),
+            "exchange": lambda: exchange.exchange(place, opened, rows, "id"),
         }[write]()
     assert is_a_sentence(raised.value, there.store)
     assert ("b", "y") in [(row["id"], row["owner"]) for row in there.rows()]

@@ -31,6 +31,7 @@ class Notion:
 
     server: Server
     lake: Lake
+    monkeypatch: pytest.MonkeyPatch
 
     @property
     def workspace(self) -> Workspace:
@@ -86,4 +87,4 @@ def notion(lake: Lake, server: Server, monkeypatch: pytest.MonkeyPatch) -> Notio
     monkeypatch.setattr(service, "WAITS", (0.01,) * len(service.WAITS))
     monkeypatch.setattr(transports, "create_ssl_context", ssl_context)
     server.workspace = Workspace()
-    return Notion(server, lake)
+    return Notion(server, lake, monkeypatch)
