@@ -51,10 +51,10 @@ def changes_since(kept: KeptLeads, seen: Seen, version: str = "latest") -> Chang
 
 
 def rows(changes: Changes) -> list[tuple[Any, ...]]:
-    connection = duckdb.connect()
-    connection.register("changes", changes.scan)
     query = "select id, _change_type from changes order by all"
-    first, second = (connection.execute(query).fetchall() for _ in range(2))
+    with duckdb.connect() as connection:
+        connection.register("changes", changes.scan)
+        first, second = (connection.execute(query).fetchall() for _ in range(2))
     assert first == second  # it can be read again
     return first
 
