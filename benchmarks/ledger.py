@@ -15,7 +15,7 @@ import sys
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from lake import places, tables
+from lake import exchange, places
 
 table, wanted = DeltaTable(sys.argv[1]), int(sys.argv[2])
 last = [*table.to_pyarrow_dataset().get_fragments()][-1]
@@ -24,10 +24,10 @@ days = leads["date_prise_contact"].cast(pa.int32())
 later = pc.add(days, pa.scalar(1, pa.int32())).cast(pa.date32())
 column = leads.schema.get_field_index("date_prise_contact")
 leads = leads.set_column(column, "date_prise_contact", later)
-tables.merge(places.at(sys.argv[1]), table, leads.to_reader(), ["id"])
+exchange.exchange(places.at(sys.argv[1]), table, leads, "id")
 print(leads.num_rows)
 """
-"""Move the first contact of some leads to the next day, in one merge and a process of its own."""
+"""Move the first contact of some leads to the next day, in one commit and a process of its own."""
 
 
 @click.command("ledger")

@@ -118,7 +118,7 @@ def create(place: Place, rows: pa.RecordBatchReader, commit: CommitProperties = 
     """
     if place.folder is not None:
         place.folder.mkdir(parents=True, exist_ok=True)
-    with _writing(place):
+    with writing(place):
         write_deltalake(
             place.uri,
             rows,
@@ -149,7 +149,7 @@ def append(
         StoreFailed: The object store has failed.
         TableBroken: It cannot be written.
     """
-    with _writing(place, table.version()):
+    with writing(place, table.version()):
         write_deltalake(
             table,
             rows,
@@ -181,12 +181,12 @@ def merge(
         StoreFailed: The object store has failed.
         TableBroken: It cannot be written.
     """
-    values = {_quoted(name): f"s.{_quoted(name)}" for name in rows.schema.names}
-    with _writing(place, table.version()):
+    values = {quoted(name): f"s.{quoted(name)}" for name in rows.schema.names}
+    with writing(place, table.version()):
         (
             table.merge(
                 rows,
-                " and ".join(f"t.{_quoted(name)} = s.{_quoted(name)}" for name in key),
+                " and ".join(f"t.{quoted(name)} = s.{quoted(name)}" for name in key),
                 source_alias="s",
                 target_alias="t",
                 merge_schema=True,
@@ -213,9 +213,9 @@ def replace(place: Place, table: DeltaTable, rows: pa.RecordBatchReader) -> None
         TableBroken: It cannot be written.
     """
     if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
-        with _writing(place, table.version()):
+        with writing(place, table.version()):
             table.alter.set_table_properties(PROPERTIES)
-    with _writing(place, table.version()):
+    with writing(place, table.version()):
         write_deltalake(
             table,
             rows,
@@ -244,7 +244,7 @@ def compact(place: Place, table: DeltaTable) -> tuple[int, int]:
         StoreFailed: The object store has failed.
         TableBroken: It cannot be written.
     """
-    with _writing(place, table.version()):
+    with writing(place, table.version()):
         done = table.optimize.compact(writer_properties=SNAPPY)
     return done["numFilesRemoved"], done["numFilesAdded"]
 
@@ -255,7 +255,7 @@ that version can be seen."""
 
 
 @contextmanager
-def _writing(place: Place, expected: int = -1) -> Iterator[None]:
+def writing(place: Place, expected: int = -1) -> Iterator[None]:
     """Turn delta-rs' errors into ours.
 
     Args:
@@ -288,6 +288,6 @@ def _writing(place: Place, expected: int = -1) -> Iterator[None]:
         ) from error
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Return a column's name as it stands in delta-rs' SQL."""
     return "`" + name.replace("`", "``") + "`"

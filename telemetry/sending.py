@@ -43,6 +43,9 @@ def send(settings: Settings, service: str) -> bool:
     global _sending  # noqa: PLW0603 -- a process sends once
     if settings.sends and _sending != os.getpid():
         _sending = os.getpid()
+        for name in [name for name, value in os.environ.items() if not value]:
+            if name.startswith(("OTEL_", "LOGFIRE_")):
+                del os.environ[name]  # empty counts as not set, also to those libraries
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", PATIENCE)
         tracing.receive = _receiver(settings, service)
     return settings.sends

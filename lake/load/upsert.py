@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lake import tables
+from lake import exchange, tables
 from lake.load.chunks import ROWS
 from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
 
@@ -63,15 +63,20 @@ def upsert(
         schema = _grown(staging, contract.schema)
         tables.create(place, _rows(staging, "staged", schema), commit)
         return Upserted(total, 0, 0)
-    has = pa.schema(table.schema().to_arrow())
-    inserted, updated = _compare(staging, contract, place, table, has)
+    whole = exchange.is_open_to(contract, table)
+    inserted, updated = _compare(staging, contract, place, table, whole=whole)
     if inserted or updated:
-        brought = [field for field in _grown(staging, has) if field.name in staging.columns.types]
-        rows = _rows(staging, "changed", pa.schema(brought))
-        if updated:
-            tables.merge(place, table, rows, contract.key, commit)
-        else:  # a merge would write the whole table anew
-            tables.append(place, table, rows, commit)
+        grown = _grown(staging, pa.schema(table.schema().to_arrow()))
+        brought = pa.schema([field for field in grown if field.name in staging.columns.types])
+        if not updated:  # a merge would write the whole table anew
+            tables.append(place, table, _rows(staging, "changed", brought), commit)
+        elif whole and inserted + updated <= exchange.MOST:
+            (key,) = contract.key
+            rows = _rows(staging, "changed", grown).read_all()
+            exchange.exchange(place, table, rows, key, commit)
+        else:
+            updates = _rows(staging, "changed", brought)
+            tables.merge(place, table, updates, contract.key, commit)
     return Upserted(inserted, updated, total - inserted - updated)
 
 
@@ -87,12 +92,19 @@ def _grown(staging: Staging, schema: pa.Schema) -> pa.Schema:
 
 
 def _compare(
-    staging: Staging, contract: TableContract, place: Place, table: DeltaTable, has: pa.Schema
+    staging: Staging,
+    contract: TableContract,
+    place: Place,
+    table: DeltaTable,
+    *,
+    whole: bool,
 ) -> tuple[int, int]:
     """Make the table ``changed`` of what is to be written; return its new and its known rows.
 
     A line that lacks some of the source's columns, as NDJSON may, keeps the table's values there.
+    Where whole rows are asked for, the columns that the source does not have are there as well.
     """
+    has = pa.schema(table.schema().to_arrow())
     names = staging.columns.types
     values = {name: f"s.{quoted(name)}" for name in names}
     matches = [f"s.{quoted(name)} = t.{quoted(name)}" for name in contract.key]
@@ -110,13 +122,18 @@ def _compare(
                 f"t.{quoted(name)})"
             )
         differences.append(f"{values[name]} is distinct from t.{quoted(name)}")
+    if whole:
+        values |= {name: f"t.{quoted(name)}" for name in has.names if name not in names}
     selected = ", ".join(f"{value} as {quoted(name)}" for name, value in values.items())
+    # DuckDB does not know how large a Delta table is, and would take it for the smaller side, whose
+    # hash table it keeps: the right one is the source's.
+    staging.database.execute("set disabled_optimizers = 'build_side_probe_side'")
     with staging.beside("target", place, table):
         staging.database.execute(
             f"""
             create or replace table changed as
             select not {new_key} as {KNOWN}, {selected}
-            from staged as s left join target as t on {" and ".join(matches)}
+            from target as t right join staged as s on {" and ".join(matches)}
             where {" or ".join(differences)}
             -- A key that another writer left twice in the table is still one row here.
             qualify row_number() over (partition by s.{LINE}) = 1
@@ -129,7 +146,8 @@ def _compare(
 
 def _rows(staging: Staging, table: str, schema: pa.Schema) -> pa.RecordBatchReader:
     """Stream a staging table's rows in a schema, whose further columns are null."""
-    names = [quoted(name) if name in staging.columns.types else "null" for name in schema.names]
+    there = staging.database.table(table).columns
+    names = [quoted(name) if name in there else "null" for name in schema.names]
     rows = staging.database.sql(f"select {', '.join(names)} from {table}")  # noqa: S608 - quoted names
     batches = (
         pa.RecordBatch.from_arrays(

@@ -2,7 +2,10 @@
 
 import sys
 
+from lake import exchange
 from lake.__main__ import main
+
+exchange.LARGE = int(sys.argv.pop(1))
 
 sys.stdout.write("ready\n")
 sys.stdout.flush()

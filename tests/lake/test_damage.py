@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from lake import places, tables
+from lake import exchange, places, tables
 from lake.contracts import LEADS
 from lake.errors import InputRejected, TableBroken, TableBusy
 from lake.load import load
@@ -67,18 +67,20 @@ def test_a_full_disk_under_the_table_is_a_sentence(lake):
     assert lake.versions() == {"leads": 0}
 
 
-@pytest.mark.parametrize("write", ["append", "merge"])
+@pytest.mark.parametrize("write", ["append", "merge", "exchange"])
 def test_what_was_compared_is_what_is_replaced(lake, write):
     """A commit that came in between is never written over, nor beside, unseen."""
     lake.load("1.csv", "id,owner\na,x\n")
     place = places.at(str(lake.folder("leads")))
     opened = tables.open_table(place)
     lake.load("2.csv", "id,owner\nb,y\n")
-    rows = pa.table({"id": ["b"], "owner": ["z"]}).to_reader()
+    rows = pa.table({"id": ["b"], "owner": ["z"]})
     with pytest.raises(TableBusy) as raised:
-        tables.append(place, opened, rows) if write == "append" else tables.merge(
-            place, opened, rows, ["id"]
-        )
+        {
+            "append": lambda: tables.append(place, opened, rows.to_reader()),
+            "merge": lambda: tables.merge(place, opened, rows.to_reader(), ["id"]),
+            "exchange": lambda: exchange.exchange(place, opened, rows, "id"),
+        }[write]()
     assert str(lake.folder("leads")) in str(raised.value)
     assert [(row["id"], row["owner"]) for row in lake.rows()] == [("a", "x"), ("b", "y")]
 

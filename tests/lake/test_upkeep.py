@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-from lake import places, tables
+from lake import exchange, places, tables
 from lake.__main__ import main
 from lake.errors import TableBroken, TableBusy
 from lake.pinned import pin
@@ -214,16 +214,18 @@ def test_what_others_replace_meanwhile_is_not_undone(worn):
     assert worn.table().version() == 4
 
 
-def test_a_load_that_meets_a_compaction_starts_again(worn, monkeypatch):
-    """The merge was prepared on files that are no longer the table's."""
-    merge, met = tables.merge, []
+@pytest.mark.parametrize(("room", "write"), [(tables, "merge"), (exchange, "exchange")])
+def test_a_load_that_meets_a_compaction_starts_again(worn, monkeypatch, room, write):
+    """What is written was prepared on files that are no longer the table's."""
+    writes, met = getattr(room, write), []
 
     def meet(place, table, rows, key, commit):
         if not met:
             met.append(said("compact", "leads"))
-        merge(place, table, rows, key, commit)
+        writes(place, table, rows, key, commit)
 
-    monkeypatch.setattr(tables, "merge", meet)
+    monkeypatch.setattr(room, write, meet)
+    monkeypatch.setattr(exchange, "LARGE", 0 if room is exchange else 1000)
     assert worn.counts("e.csv", "id,date_relance\nb,2025-05-05\n") == (0, 1, 0, 0)
     assert met
     assert worn.by_id()["b"]["date_relance"].month == 5

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lake import exchange
 from lake.contracts import LEADS
 from lake.load import load
 
@@ -56,6 +57,80 @@ def test_the_change_feed_has_real_changes_only(lake):
     lake.load("3.csv", "id,owner\ne,only inserts\na,x\n")
     assert lake.changes(2) == [("e", "insert")]
     assert before < set(lake.table().file_uris()), "new rows alone need no old file written anew"
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Any table is so large that its rows are exchanged rather than merged."""
+    monkeypatch.setattr(exchange, "LARGE", 0)
+
+
+def test_rows_of_a_large_table_are_exchanged(lake, large):
+    """The feed has each changed row as it was and as it is; files without one stay as they are."""
+    lake.load("1.csv", "id,owner,date_relance\na,x,2024-01-01\nb,y,2024-01-01\n")
+    first = lake.table().file_uris()
+    lake.load("2.csv", "id,owner\nc,z\n")
+    (kept,) = {*lake.table().file_uris()} - {*first}
+    assert lake.counts("3.csv", "id,owner,note\na,x,\nb,changed,n\nd,new,\n") == (1, 1, 1, 0)
+    assert lake.changes(2) == [("b", "delete"), ("b", "insert"), ("d", "insert")]
+    assert kept in lake.table().file_uris()
+    assert lake.by_id() == {
+        "a": {"owner": "x", "date_relance": date(2024, 1, 1)},
+        "b": {"owner": "changed", "date_relance": date(2024, 1, 1), "note": "n"},
+        "c": {"owner": "z"},
+        "d": {"owner": "new"},
+    }
+
+
+def test_too_many_rows_to_name_are_merged(lake, large, monkeypatch):
+    monkeypatch.setattr(exchange, "MOST", 2)
+    lake.load("1.csv", "id,owner\na,x\nb,y\nc,z\n")
+    lake.load("2.csv", "id,owner\na,1\nb,2\nc,3\n")
+    assert {kind for _, kind in lake.changes(1)} == {"update_preimage", "update_postimage"}
+
+
+def test_as_many_rows_as_may_be_named_can_be_exchanged(lake, large):
+    """A stack that were too small for the predicate would end the process."""
+    ids = [f"{n:016x}" for n in range(exchange.MOST)]
+    for owner in "xy":
+        lake.load(f"{owner}.csv", "id,owner\n" + "".join(f"{key},{owner}\n" for key in ids))
+    assert lake.changes(1)[:2] == [(ids[0], "delete"), (ids[0], "insert")]
+    assert {key: lead["owner"] for key, lead in lake.by_id().items()} == dict.fromkeys(ids, "y")
+
+
+KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=6)
+
+
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(KEYS.filter(str.strip), unique=True, min_size=2, max_size=6))
+@example(["it's", "'", "''", "a\\", "\\'", "%", "--", "x' or 'a' = 'a", "é", "a\nb"])
+def test_rows_of_any_key_can_be_exchanged(lake, large, keys):
+    shutil.rmtree(lake.data / "lake", ignore_errors=True)
+    stays, *changed = keys
+    for turn, ids in enumerate((keys, changed)):
+        lines = [json.dumps({"id": key, "owner": str(turn)}) for key in ids]
+        lake.load(f"{turn}.ndjson", "\n".join(lines))
+    owners = {key: lead["owner"] for key, lead in lake.by_id().items()}
+    assert owners == dict.fromkeys(changed, "1") | {stays: "0"}
+
+
+def test_a_large_partitioned_table_is_exchanged_as_well(lake, large):
+    rows = {"id": ["a", "b", "c"], "owner": ["x", "x", "y"], "tags": [["1"], None, ["2", "3"]]}
+    write_deltalake(
+        lake.folder("leads"),
+        pa.table(rows),
+        partition_by=["owner"],
+        configuration={"delta.enableChangeDataFeed": "true"},
+    )
+    lake.load("1.csv", "id,owner,new\na,y,1\nb,x,\n")
+    assert lake.by_id() == {
+        "a": {"owner": "y", "tags": ["1"], "new": "1"},
+        "b": {"owner": "x"},
+        "c": {"owner": "y", "tags": ["2", "3"]},
+    }
+    assert lake.changes(1) == [("a", "delete"), ("a", "insert")]
 
 
 def test_every_file_that_is_written_is_snappy(lake):
@@ -210,12 +285,13 @@ def written(path: Path, columns: list[str], rows: list[dict]) -> None:
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(files, min_size=1, max_size=4))
-def test_any_history_of_files_is_what_a_dictionary_says(lake, history):
+@given(st.lists(files, min_size=1, max_size=4), st.lists(st.booleans(), min_size=4, max_size=4))
+def test_any_history_of_files_is_what_a_dictionary_says(lake, monkeypatch, history, large):
     """The oracle: a dictionary of leads, changed file by file as the documentation says."""
     shutil.rmtree(lake.data / "lake", ignore_errors=True)
     model: dict[str, dict] = {}
     for number, (extra, cells, kind) in enumerate(history):
+        monkeypatch.setattr(exchange, "LARGE", 0 if large[number] else 1000)
         columns = ["id", *extra]
         rows = [
             dict(zip(["id", "owner", "source", "date_relance"], row, strict=True)) for row in cells

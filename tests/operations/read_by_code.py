@@ -61,6 +61,10 @@ def _in_rooms() -> Iterator[tuple[str, str, str]]:
         for file in (ROOT / room).rglob("*.py"):
             for name, default in in_python(file):
                 yield room, name, default
+    for file in (ROOT / "telemetry").rglob("*.py"):
+        for name, default in in_python(file):
+            for command in ("dbt", "lake", "publication", "api"):  # all of them say what they do
+                yield command, name, default
     for name, default in WAITS.items():  # the only names that are put together
         yield "lake", f"LEADMARTS_STORE_{name.upper()}", default
 

@@ -15,6 +15,7 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 
 ON_THE_VOLUME = {
     *("LEADMARTS_PUBLICATIONS", "LEADMARTS_USERS", "LEADMARTS_SIGNING_KEY_FILE"),
+    "LEADMARTS_WORKERS_FOLDER",
 }
 """Settings of places: in a container everything lies at the same one."""
 

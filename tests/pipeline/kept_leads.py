@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
+from lake import places
+from lake.exchange import exchange
+
 if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
@@ -140,6 +143,13 @@ class KeptLeads:
         self.leads |= {lead["id"]: lead for lead in leads}
         self._noted()
 
+    def exchange(self) -> None:
+        """Update some leads and insert others, as our own loads do in a large table."""
+        leads = [self._lead(one) for one in self._some()] + [self._new()]
+        exchange(places.at(str(self.folder)), self.table, self._rows(leads), "id")
+        self.leads |= {lead["id"]: lead for lead in leads}
+        self._noted()
+
     def delete(self) -> None:
         chosen = self._some() or ["nobody"]
         self.table.delete(f"id in ({', '.join(repr(one) for one in chosen)})")
@@ -218,6 +228,6 @@ class KeptLeads:
             self._noted()
 
 
-CHANGES = ("insert", "merge", "delete", "flag", "overwrite", "widen")
+CHANGES = ("insert", "merge", "exchange", "delete", "flag", "overwrite", "widen")
 UPKEEP = ("compact", "order", "vacuum", "forget", "feed_off", "feed_on")
 UPHEAVALS = ("make", "restore", "back_up", "put_back")

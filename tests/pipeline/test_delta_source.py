@@ -22,7 +22,7 @@ from lake.pinned import pin
 from lake.scan import EngineScan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 FOREIGN = Path(
     os.environ.get("LEADMARTS_FOREIGN_TABLES", Path(__file__).parents[3] / "shared/delta_tables")
@@ -37,8 +37,24 @@ FOREIGN_NAMES = [
 ]
 
 
+OPEN: list[duckdb.DuckDBPyConnection] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close what a test opened.
+
+    Python's garbage collector does not see what DuckDB's binding refers to: connections with our
+    scans would be there until the interpreter ends.
+    """
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
 def connect(plugin: Plugin) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
+    OPEN.append(connection)
     connection.execute("set TimeZone = 'UTC'")
     plugin.configure_cursor(connection)
     return connection
@@ -131,12 +147,14 @@ def test_many_threads_open_one_table_once(
     monkeypatch.setattr("lake.delta_source.pin", counting)
     plugin = plugin_over(leads={"uri": str(tmp_path / "leads")})
     parent = duckdb.connect()
+    OPEN.append(parent)
     counts: list[Any] = []
 
     def read() -> None:
-        cursor = parent.cursor()
-        plugin.configure_cursor(cursor)
-        counts.extend(cursor.execute("select count(distinct id) from temp.main.leads").fetchall())
+        with parent.cursor() as cursor:
+            plugin.configure_cursor(cursor)
+            query = "select count(distinct id) from temp.main.leads"
+            counts.extend(cursor.execute(query).fetchall())
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:
@@ -187,9 +205,9 @@ def test_columns_left_out_read_as_nulls_through_the_engine_too(foreign: Path) ->
             f"There are no foreign Delta tables at {FOREIGN}: set LEADMARTS_FOREIGN_TABLES."
         )
     scan = EngineScan(DeltaTable(foreign / "table-with-dv-small"), [pa.field("d", pa.date32())])
-    connection = duckdb.connect()
-    connection.register("t", scan)
-    assert rows(connection, "select value, d from t") == [(i, None) for i in range(1, 9)]
+    with duckdb.connect() as connection:
+        connection.register("t", scan)
+        assert rows(connection, "select value, d from t") == [(i, None) for i in range(1, 9)]
 
 
 def test_a_timestamp_counts_as_a_date(tmp_path: Path) -> None:

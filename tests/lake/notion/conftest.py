@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from httpx._transports import default as transports
 
 from lake.__main__ import main
 from lake.notion import Ingested, ingest, service
@@ -29,6 +31,7 @@ class Notion:
 
     server: Server
     lake: Lake
+    monkeypatch: pytest.MonkeyPatch
 
     @property
     def workspace(self) -> Workspace:
@@ -63,6 +66,10 @@ class Notion:
         return asked
 
 
+ssl_context = cache(transports.create_ssl_context)
+"""Every client makes one, though nothing here speaks TLS: that is a fifth of a reading's time."""
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     with serving() as server:
@@ -78,5 +85,6 @@ def notion(lake: Lake, server: Server, monkeypatch: pytest.MonkeyPatch) -> Notio
     monkeypatch.setenv("NOTION_DATABASE_ID", DATABASE)
     monkeypatch.setenv("NOTION_BASE_URL", server.url)
     monkeypatch.setattr(service, "WAITS", (0.01,) * len(service.WAITS))
+    monkeypatch.setattr(transports, "create_ssl_context", ssl_context)
     server.workspace = Workspace()
-    return Notion(server, lake)
+    return Notion(server, lake, monkeypatch)
