@@ -367,6 +367,8 @@ def test_whole_builds_may_be_killed_at_any_moment(project: Project) -> None:
         build.kill()
         build.communicate()
         killed += build.returncode == -9
+        if build.returncode == 0:  # the machine has become quicker
+            whole *= 0.9
         if chance.random() < 0.1:
             done = project.dbt("build")
             assert done.returncode == 0, done.stdout
