@@ -169,4 +169,6 @@ def _decode(path: Path) -> Manifest:
     except FileNotFoundError:
         raise
     except (OSError, msgspec.MsgspecError) as error:
-        raise PublicationBroken(f"The manifest {path} cannot be read: {error}.") from error
+        raise PublicationBroken(
+            f"The manifest {path} cannot be read: {error}; run `dbt build` to publish anew."
+        ) from error

@@ -144,8 +144,10 @@ def measured(kept: Publications, answer: httpx.Response, number: int) -> bool:
 
 
 def sold(kept: Publications, answer: httpx.Response, number: int) -> bool:
-    rows = kept.mart(number, "channel_sales_weekly")
-    rows.sort(key=lambda row: (row["year"], row["week"], row["channel"]))
+    rows = sorted(
+        kept.mart(number, "channel_sales_weekly"),
+        key=lambda row: (row["year"], row["week"], row["channel"]),
+    )
     names = ("channel", "year", "week", "sales")
     told = answer.json()["data"]
     return told == [{name: row[name] for name in names} for row in rows][:100] and counts(
