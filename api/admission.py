@@ -56,8 +56,8 @@ class Admission:
         """
         self._app = app
         self._most = most
-        self._crowded = -math.inf  # when there were last as many
-        self._since = -math.inf  # and since when, without a rest
+        self._crowded_since = -math.inf  # since when there are as many, but for short rests
+        self._crowded_until = -math.inf
         self._cors = cors
         self._inside = 0
         self._passing = 0
@@ -79,14 +79,20 @@ class Admission:
     def _is_full(self) -> bool:
         if self._inside < self._most:
             return False
-        now = time.monotonic()
-        if now - self._crowded > REST:
-            self._since = now
-        self._crowded = now
-        return self._inside >= self._most + BURST or now - self._since > MOMENT
+        return self._inside >= self._most + BURST or time.monotonic() - self._crowded_since > MOMENT
+
+    def _enter(self) -> None:
+        self._inside += 1
+        if self._inside == self._most and time.monotonic() - self._crowded_until > REST:
+            self._crowded_since = time.monotonic()
+
+    def _leave(self) -> None:
+        if self._inside == self._most:
+            self._crowded_until = time.monotonic()
+        self._inside -= 1
 
     async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        self._inside += 1
+        self._enter()
         passes = False
 
         async def send_on(message: Message) -> None:
@@ -94,7 +100,7 @@ class Admission:
             long = message["type"] == "http.response.start" and scope["state"].get("passing")
             if long and self._passing < PASSING:
                 passes = True
-                self._inside -= 1
+                self._leave()
                 self._passing += 1
             await send(message)
 
@@ -104,7 +110,7 @@ class Admission:
             if passes:
                 self._passing -= 1
             else:
-                self._inside -= 1
+                self._leave()
 
     def _readable(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
         """What lets pages of other origins read an answer."""

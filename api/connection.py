@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from api.capacity import Capacity
 
-LARGEST_HEAD = 32 * 1024
+LARGEST_HEAD = 128 * 1024
 """Bytes of a request's first line and header fields: a long question to a mart, and a token."""
 
 LARGEST_BODY = 64 * 1024

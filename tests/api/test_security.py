@@ -10,7 +10,7 @@ KEY = {"LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only"}
 PRODUCTION = {
     "LEADMARTS_ENV": "production",
     "LEADMARTS_CORS_ORIGINS": "https://a.example",
-    "LEADMARTS_HOSTS": "Marts.Example, [::1]:8000",
+    "LEADMARTS_HOSTS": "Marts.Example, [::1]:8000, 127.0.0.1",
     "LEADMARTS_HSTS_SECONDS": "31536000",
 }
 WEEK = "/api/v1/transformation/count_date_by_week"
@@ -87,7 +87,7 @@ def test_a_server_answers_to_its_own_names(production, host):
 @pytest.mark.parametrize(
     "host",
     [
-        *("evil.example", "127.0.0.1", "[::1]:8001", "[::1]", "marts.example.evil.example"),
+        *("evil.example", "127.0.0.2", "[::1]:8001", "[::1]", "marts.example.evil.example"),
         *("marts.example:x", "marts.example@evil.example", "evil.example/marts.example", ""),
         *("marts.example,evil.example", "\xff", "a" * 5000),
     ],

@@ -225,6 +225,7 @@ def test_only_listed_origins_may_read_in_production(run_server, make_publication
         run_server(
             LEADMARTS_ENV="production",
             LEADMARTS_CORS_ORIGINS=origins,
+            LEADMARTS_HOSTS="127.0.0.1",
             LEADMARTS_SIGNING_KEY="0123456789abcdef-a-key-of-tests-only",
         ) as server,
         server.client() as client,
