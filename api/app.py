@@ -1,5 +1,8 @@
 """The app: every part, put together."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from litestar import Litestar
@@ -118,7 +121,13 @@ def create_app() -> ASGIApp:
     framework = Litestar(
         ROUTES,
         dependencies=dependencies,
-        lifespan=[processes.lifespan, serving.lifespan, pinned.lifespan, workers.lifespan],
+        lifespan=[
+            all_is_sent,
+            processes.lifespan,
+            serving.lifespan,
+            pinned.lifespan,
+            workers.lifespan,
+        ],
         before_request=refuse_unacceptable,
         before_send=[allow_head],
         exception_handlers={Exception: answer_problem},
@@ -140,6 +149,13 @@ def create_app() -> ASGIApp:
         logging_config=None,
     )
     return HotPath(framework, serving, bearer, traffic)
+
+
+@asynccontextmanager
+async def all_is_sent(_app: Litestar) -> AsyncIterator[None]:
+    """Send what was recorded before the server ends: servers end by a signal."""
+    yield
+    await asyncio.to_thread(telemetry.flush)
 
 
 async def refuse_unacceptable(request: AnyRequest) -> None:

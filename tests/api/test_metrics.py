@@ -1,6 +1,7 @@
 """What /metrics shows, against what was asked; of several workers too."""
 
 import time
+from datetime import datetime
 
 import httpx
 import pytest
@@ -48,7 +49,7 @@ def test_requests_are_counted_by_route_method_and_status(server):
         client.get(f"{MART}?limit=1")
         for number in range(3):
             client.get(f"/nowhere/{number}")
-        client.request("BREW", COUNTS)
+        httpx.request("BREW", f"{server.url}{COUNTS}")
         client.get(f"{COUNTS}?start=x")
         after = read(client)
 
@@ -104,7 +105,10 @@ def test_publication_sources_swaps_and_failures(
         built = of(figures, "leadmarts_publication_built_timestamp_seconds")
         assert built == pytest.approx(second.built_at.timestamp())
         assert 0 <= time.time() - built < 600
-        committed = {source.name: source.committed_at.timestamp() for source in second.sources}
+        committed = {
+            source.name: datetime.fromisoformat(str(source.committed_at)).timestamp()
+            for source in second.sources
+        }
         assert committed
         for source, moment in committed.items():
             name = "leadmarts_source_committed_timestamp_seconds"
