@@ -1,5 +1,8 @@
 """The app: every part, put together."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from litestar import Litestar
@@ -130,7 +133,13 @@ def create_app() -> ASGIApp:
     framework = Litestar(
         ROUTES,
         dependencies=dependencies,
-        lifespan=[processes.lifespan, serving.lifespan, pinned.lifespan, workers.lifespan],
+        lifespan=[
+            all_is_sent,
+            processes.lifespan,
+            serving.lifespan,
+            pinned.lifespan,
+            workers.lifespan,
+        ],
         before_request=refuse_unacceptable,
         before_send=[allow_head, Protection(settings.hsts_seconds)],
         exception_handlers={Exception: answer_problem},
@@ -151,6 +160,13 @@ def create_app() -> ASGIApp:
     app = HotPath(admission, serving, bearer, traffic)
     look_seldom()
     return Hosts(app, settings.hosts) if settings.hosts else app
+
+
+@asynccontextmanager
+async def all_is_sent(_app: Litestar) -> AsyncIterator[None]:
+    """Send what was recorded before the server ends: servers end by a signal."""
+    yield
+    await asyncio.to_thread(telemetry.flush)
 
 
 async def refuse_unacceptable(request: AnyRequest) -> None:

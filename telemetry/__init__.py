@@ -7,7 +7,7 @@ is imported, unless the environment names a receiver.
 from telemetry.commands import command
 from telemetry.errors import TelemetryInvalid
 from telemetry.readings import Family, Sample
-from telemetry.sending import observe, send
+from telemetry.sending import flush, observe, send
 from telemetry.settings import Settings
 from telemetry.tracing import Span, Trace, current, follow, record, span, traceparent, within
 
@@ -20,6 +20,7 @@ __all__ = [
     "Trace",
     "command",
     "current",
+    "flush",
     "follow",
     "observe",
     "record",

@@ -51,6 +51,17 @@ def send(settings: Settings, service: str) -> bool:
     return settings.sends
 
 
+def flush() -> None:
+    """Send at once what has not been sent yet. Blocks, for as long as a collector is waited for.
+
+    For programs that a signal ends: others do so by themselves when they end.
+    """
+    if _sending == os.getpid():
+        import logfire  # noqa: PLC0415 -- it is imported already
+
+        logfire.force_flush()
+
+
 def _receiver(settings: Settings, service: str) -> Callable[[Span], None]:
     """Set Logfire up, and return what takes a span that has ended."""
     import logfire  # noqa: PLC0415 -- it takes half a second

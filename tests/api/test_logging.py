@@ -56,27 +56,27 @@ def test_every_line_of_a_request_says_whose_it_is(served_with):
         assert {"request_id", "trace_id", "publication"} <= line.keys()
 
 
-def test_failures_are_logged_and_traced_though_no_request_is_chosen(served_with, tmp_path):
+def test_failures_are_logged_and_traced_though_no_request_is_chosen(run_server):
     with (
         collecting() as collector,
-        served_with(LEADMARTS_REQUEST_SAMPLE="0", **collector.variables) as server,
+        run_server(
+            LEADMARTS_REQUEST_SAMPLE="0", LEADMARTS_LOG_FORMAT="json", **collector.variables
+        ) as server,
         server.client() as client,
     ):
-        assert client.get(COUNTS).status_code == 200
-        # A mart that is gone from under the server: nothing but the file is known to it.
-        (file,) = (tmp_path / "publications").glob("*.duckdb")
-        number = client.get("/api/v1/publications/current").json()["number"]
-        file.with_suffix(".json").rename(tmp_path / "away")
-        failed = client.get(f"/api/v1/publications/{number + 0}")
-        assert failed.status_code == 200
-        (tmp_path / "away").rename(file.with_suffix(".json"))
-        told = [line for line in lines(server) if line.get("message") == "Answered."]
-        assert told == []
-        server.may_fail = True
-        with server.client() as other:
-            assert other.get("/nowhere").status_code == 404
-        assert any(line.get("status") == 404 for line in lines(server))
-    assert [span for span in collector.spans if span.name.startswith("GET")] == []
+        assert client.get("/").status_code == 200
+        failed = client.get(COUNTS)  # there is no publication yet
+        assert failed.status_code == 503
+        told = [line for line in lines(server) if line["request_id"]]
+    (line,) = told
+    assert line["request_id"] == failed.headers["x-request-id"] == failed.json()["request_id"]
+    assert line["status"] == 503
+    (span,) = collector.spans
+    assert span.name == f"GET {COUNTS}"
+    assert span.service == "lead-marts-api"
+    assert span.failed
+    assert span.trace_id == line["trace_id"]
+    assert span.attributes["http.response.status_code"] == 503
 
 
 def test_no_secret_is_logged_or_sent(served_with):

@@ -1,0 +1,69 @@
+"""The example dashboard and alert rules ask for what /metrics really shows."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = DEPLOY / "prometheus" / "alerts.yml"
+DASHBOARD = DEPLOY / "grafana" / "lead-marts.json"
+NAME = re.compile(r"\bleadmarts_\w+")
+
+
+def expressions():
+    """All questions of Prometheus' language in rules and dashboard."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    rules = [rule["expr"] for group in groups for rule in group["rules"]]
+    dashboard = json.loads(DASHBOARD.read_text())
+    panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    variables = [
+        variable["query"]["query"]
+        for variable in dashboard["templating"]["list"]
+        if variable["type"] == "query"
+    ]
+    assert len(rules) > 5
+    assert len(panels) > 10
+    return [*rules, *panels, *variables]
+
+
+def test_every_metric_that_is_asked_for_is_shown(client):
+    client.get("/api/v1/marts/lead_event_counts_weekly")
+    shown = set(re.findall(r"^(leadmarts_\w+)", client.get("/metrics").text, re.MULTILINE))
+    asked = {name for expression in expressions() for name in NAME.findall(expression)}
+    assert asked <= shown
+    # And whoever looks sees all that there is, but for sums and counts of histograms.
+    unused = {name for name in shown - asked if not name.endswith(("_sum", "_count"))}
+    assert unused <= {"leadmarts_publication_built_timestamp_seconds"}
+
+
+def test_promtool_takes_rules_and_questions(tmp_path):
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus.")
+    asked = [
+        expression.replace("$__rate_interval", "5m")
+        for expression in expressions()
+        if "label_values" not in expression
+    ]
+    rules = [{"record": f"asked:{n}", "expr": expr} for n, expr in enumerate(asked)]
+    file = tmp_path / "asked.yml"
+    file.write_text(json.dumps({"groups": [{"name": "asked", "rules": rules}]}))
+    for path in (RULES, file):
+        done = subprocess.run(
+            ["promtool", "check", "rules", str(path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_promtool_takes_the_metrics(client):
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus.")
+    shown = client.get("/metrics").text
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=shown, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
