@@ -36,10 +36,10 @@ SAY_EVERY = 1.0
 
 
 class Admission:
-    """An ASGI app that lets so many requests in at once, and refuses the others at once.
+    """An ASGI app that counts the requests that are in it, and says which others are refused.
 
-    It stands behind the layer that answers from what was answered before, so that those answers
-    need no admission, and in front of the framework, so that a refusal costs little: an overloaded
+    The layer that answers from what was answered before asks first whether a request is refused,
+    so that kept answers need no admission, and a refusal costs next to nothing: an overloaded
     server works for those it let in.
 
     Attributes:
@@ -69,12 +69,19 @@ class Admission:
         """Handle one connection, as ASGI has it."""
         if scope["type"] != ScopeType.HTTP or scope["path"].startswith(PROBES) or _own(scope):
             await self._app(scope, receive, send)
-        elif self._is_full():
-            self._count()
-            for message in refusal(scope, 503, FULL, SOON, *self._readable(scope)):
-                await send(message)
         else:
             await self._let_in(scope, receive, send)
+
+    def refuse(self, scope: HTTPScope) -> tuple[Message, ...]:
+        """Say whether there is room for a request.
+
+        Returns:
+            What it is answered if there is none; nothing if it may come in.
+        """
+        if not self._is_full() or scope["path"].startswith(PROBES):
+            return ()
+        self._count()
+        return refusal(scope, 503, FULL, SOON, *self._readable(scope))
 
     def _is_full(self) -> bool:
         if self._inside < self._most:

@@ -157,7 +157,7 @@ def create_app() -> ASGIApp:
         logging_config=None,
     )
     admission = Admission(framework, settings.processes * (1 + capacity.queue), cors)
-    app = HotPath(admission, serving, bearer, traffic)
+    app = HotPath(admission, serving, bearer, traffic, admission.refuse)
     look_seldom()
     return Hosts(app, settings.hosts) if settings.hosts else app
 

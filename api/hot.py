@@ -20,6 +20,8 @@ from api.negotiation import choose_coding, compress, merge_repeated
 from api.observing.traffic import NO_ROUTE, Answered, Exchange, tell_of_hit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from litestar.types import (
         ASGIApp,
         HTTPDisconnectEvent,
@@ -37,12 +39,15 @@ if TYPE_CHECKING:
     from api.opened import OpenPublication
     from api.serving import Serving
 
+    Refuse = Callable[[HTTPScope], Iterable[Message]]
+
 WARMED = 32
 """How many of the latest answers a new publication has ready before it is swapped in."""
 
 WARMING = 5.0
 """Seconds after which it is swapped in although some of them are not ready."""
 
+REFUSED = 503
 
 KEPT = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 """The statuses of answers that are kept, if they have an entity tag."""
@@ -67,7 +72,14 @@ class HotPath:
     ``exchange``, and so does what this layer learns of the ``route``.
     """
 
-    def __init__(self, app: ASGIApp, serving: Serving, bearer: Bearer, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        serving: Serving,
+        bearer: Bearer,
+        traffic: Traffic,
+        refuse: Refuse = lambda _scope: (),
+    ) -> None:
         """Stand in front of the framework.
 
         Args:
@@ -75,7 +87,9 @@ class HotPath:
             serving: What is served. It gets its warm-up from here.
             bearer: Who remembers which tokens are good.
             traffic: Who counts the requests.
+            refuse: What a request is answered at once that there is no room for.
         """
+        self._refuse = refuse
         self._app = app
         self._serving = serving
         self._permits = bearer.permits
@@ -91,10 +105,7 @@ class HotPath:
         publication = self._serving.publication
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
-            headers = dict(scope["headers"])
-            with Exchange(self._traffic, scope, headers, send, publication) as exchange:
-                asked = _with_state(scope, publication=publication, exchange=exchange)
-                await self._ask(asked, method, receive, exchange.send)
+            await self._answer_anew(scope, dict(scope["headers"]), None, receive, send)
             return
         lines = list(scope["headers"])
         if method == "HEAD":
@@ -118,13 +129,7 @@ class HotPath:
         if answer is None or (
             (needed := answer.permission) is not None and not self._permits(headers, needed)
         ):
-            self._traffic.misses += 1
-            with Exchange(self._traffic, scope, headers, send, publication) as exchange:
-                scope = _with_state(scope, exchange=exchange)
-                answer = await self._compute(scope, key, receive, exchange.send, publication)
-                if answer is not None:
-                    for message in answer.messages(method, headers.get(b"if-none-match")):
-                        await exchange.send(message)
+            await self._answer_anew(scope, headers, key, receive, send)
             return
         start, body = answer.messages(method, headers.get(b"if-none-match"))
         request_id, chosen = headers.get(b"x-request-id"), self._traffic.chosen()
@@ -139,6 +144,33 @@ class HotPath:
         if chosen:
             answered = Answered(method, answer.tally.route, start["status"], seconds, kept=True)
             tell_of_hit(scope["path"], headers, answered, request_id)
+
+    async def _answer_anew(
+        self,
+        scope: HTTPScope,
+        headers: Mapping[bytes, bytes],
+        key: Key | None,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer what no kept answer is for; without a key the new one cannot be kept either."""
+        method, publication = scope["method"], self._serving.publication
+        if refused := self._refuse(scope):
+            for message in refused:
+                await send(message)
+            # It is one of very many, so there is nothing more to be said of it.
+            self._traffic.count(method, NO_ROUTE, REFUSED, 0.0)
+            return
+        with Exchange(self._traffic, scope, headers, send, publication) as exchange:
+            asked = _with_state(scope, publication=publication, exchange=exchange)
+            if key is None:
+                await self._ask(asked, method, receive, exchange.send)
+                return
+            self._traffic.misses += 1
+            answer = await self._compute(asked, key, receive, exchange.send, publication)
+            if answer is not None:
+                for message in answer.messages(method, headers.get(b"if-none-match")):
+                    await exchange.send(message)
 
     async def _compute(
         self,

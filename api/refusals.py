@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope
 
-    from api.observing.traffic import Exchange
-
     Lines = Iterable[tuple[bytes, bytes]]
 
 SOON = (b"retry-after", b"1")
@@ -34,11 +32,11 @@ def refusal(
         detail: One sentence.
         more: Further header fields.
     """
-    exchange: Exchange | None = scope.get("state", {}).get("exchange")
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-    name = exchange.request_id if exchange else request_id(given)
+    name = request_id(given)
     body = _problem(status, detail, scope["path"], name)
-    start = {"type": "http.response.start", "status": status, "headers": _lines(body, more)}
+    lines = [*_lines(body, more), (b"x-request-id", name.encode("latin-1"))]
+    start = {"type": "http.response.start", "status": status, "headers": lines}
     sent = b"" if scope["method"] == "HEAD" else body
     return cast("HTTPResponseStartEvent", start), {
         "type": "http.response.body",
