@@ -10,6 +10,7 @@ from tests.collector import collecting
 COUNTS = "/api/v1/transformation/count_date_by_week"
 PRODUCTION = {
     "LEADMARTS_ENV": "production",
+    "LEADMARTS_HOSTS": "127.0.0.1",
     "LEADMARTS_CORS_ORIGINS": "https://a.example",
     "LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only",
 }

@@ -73,7 +73,7 @@ def test_wrong_password_and_unknown_user_look_the_same(client, users):
         assert answer.headers["www-authenticate"] == 'Basic realm="Lead Marts", charset="UTF-8"'
         del answer.headers["date"]
         problem = answer.json()
-        del problem["request_id"]
+        assert problem.pop("request_id") == answer.headers.pop("x-request-id")
         seen.append((dict(answer.headers), problem))
     assert seen[0] == seen[1]
     assert seen[0][1]["detail"] == "The name or the password is wrong."

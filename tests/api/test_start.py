@@ -40,11 +40,17 @@ def test_it_says_where_it_listens_and_what_to_open(served):
     assert "Publication 2 is served now." in served.log()
 
 
-def test_requests_are_not_logged(served, client):
-    before = served.log()
-    for _ in range(3):
-        client.get(WEEK)
-    assert served.log() == before
+def test_requests_are_not_logged_unless_some_are_to_be(
+    run_server, make_publication, make_events, tmp_path
+):
+    make_publication(tmp_path / "publications", make_events(2))
+    for share, count in (("0", 0), ("1", 3)):
+        with run_server(LEADMARTS_REQUEST_SAMPLE=share) as server, server.client() as client:
+            before = server.log()
+            for _ in range(3):
+                client.get(WEEK)
+            said = server.log().removeprefix(before)
+            assert said.count(" Answered. ") == said.count("\n") == count
 
 
 def test_a_port_in_use_is_one_line(tmp_path):
