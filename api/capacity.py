@@ -30,7 +30,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     connections: int = 512
-    queue: int = 4
+    queue: int = 2
     client_seconds: int = 20
     drain_seconds: int = 10
     query_memory: str = "512MB"
@@ -44,7 +44,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
         """
         return cls(
             connections=whole_number("LEADMARTS_CONNECTIONS", 512, 100_000),
-            queue=whole_number("LEADMARTS_QUEUE", 4, 100_000),
+            queue=whole_number("LEADMARTS_QUEUE", 2, 100_000),
             client_seconds=whole_number("LEADMARTS_CLIENT_SECONDS", 20, 3600),
             drain_seconds=whole_number("LEADMARTS_DRAIN_SECONDS", 10, 3600),
             query_memory=_memory("LEADMARTS_QUERY_MEMORY", "512MB"),
