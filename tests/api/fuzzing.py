@@ -60,31 +60,35 @@ def fuzz(server: Server, folder: Path, user: tuple[str, str], examples: int) -> 
     read = folder / "openapi.json"
     read.write_text(json.dumps(document))
     configuration = folder / "schemathesis.toml"
+    bearer = server.token(*user)
     basic = base64.b64encode(":".join(user).encode()).decode()
     configuration.write_text(
         CONFIGURATION.read_text()
-        + SIGNED_IN.format(names=_needing(document, "Bearer"), value=f"Bearer {server.token(*user)}")
+        + SIGNED_IN.format(names=_needing(document, "Bearer"), value=f"Bearer {bearer}")
         + SIGNED_IN.format(names=_needing(document, "Basic"), value=f"Basic {basic}")
     )
     counts = folder / "counts.json"
     told = {COUNTS: str(counts), USER: json.dumps(user), "SCHEMATHESIS_HOOKS": str(HOOKS)}
-    done = subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", configuration),
-            *("run", read, "--url", server.url, "--no-color", "--workers", "2"),
-            *("--max-examples", str(examples), "--seed", "1"),
-        ],
-        cwd=folder,
-        env={**os.environ, **told},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", configuration),
+        *("run", read, "--url", server.url, "--no-color", "--workers", "2"),
+        *("--max-examples", str(examples), "--seed", "1"),
+    ]
+    output = folder / "schemathesis.log"
+    with output.open("wb") as log:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **told},
+            check=False,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     operations = {
         f"{method.upper()} {path}" for path, one in document["paths"].items() for method in one
     }
     counted = json.loads(counts.read_text())
-    return Fuzzed(done.returncode, done.stdout + done.stderr, counted, operations)
+    return Fuzzed(done.returncode, output.read_text(), counted, operations)
 
 
 def _needing(document: dict[str, Any], scheme: str) -> list[str]:
