@@ -20,7 +20,10 @@ OF_HTTP = st.fixed_dictionaries(
     {},
     optional={
         "Accept": st.sampled_from(
-            ["*/*", "application/json", "text/csv;q=0.5, */*;q=0.1", "text/*", "", "x", "a/b;q=2"]
+            [
+                *("*/*", "application/json", "text/csv;q=0.5, */*;q=0.1", "text/*", "", "x"),
+                *("application/openmetrics-text; version=1.0.0", "a/b;q=2"),
+            ]
         ),
         "Accept-Encoding": st.lists(
             # Not zstd, which the client of schemathesis cannot decode.

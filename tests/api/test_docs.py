@@ -81,6 +81,7 @@ STATUSES = {
     "/openapi.yaml": {"200", "304", "406"},
     "/health/live": {"200"},
     "/health/ready": {"200", "503"},
+    "/metrics": {"200"},
     "/api/v1/publications": {"200", "503"},
     "/api/v1/publications/current": {"200", "304", "406", "503"},
     "/api/v1/publications/{number}": {"200", "404", "410", "503"},
@@ -126,7 +127,10 @@ SEEN_ELSEWHERE = {
 }
 """What needs a damaged or a removed publication, or patience."""
 
-GENERAL = {"date", "content-type", "content-length", *(name.decode() for name, _ in HEADERS)}
+GENERAL = {
+    *("date", "content-type", "content-length", "x-request-id"),
+    *(name.decode() for name, _ in HEADERS),
+}
 
 
 def test_what_is_answered_is_described(served, users, document, run_server):
