@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,62 +34,80 @@ class Fuzzed:
     """What a run of schemathesis came to.
 
     Attributes:
-        code: Its exit code; 0 if nothing was found.
+        clean: Whether it ended well and found nothing.
         output: What it printed.
         counts: For each operation, by method and path, how many cases it got of which kind.
         operations: All operations there are.
     """
 
-    code: int
+    clean: bool
     output: str
-    counts: dict[str, dict[str, int]]
+    counts: dict[str, Counter[str]]
     operations: set[str]
 
 
 def fuzz(server: Server, folder: Path, user: tuple[str, str], examples: int) -> Fuzzed:
     """Let schemathesis ask a server everything that its document describes.
 
+    Three processes do it at once: two ask half of the operations each, and one follows links.
+
     Args:
         server: The server.
-        folder: For what it writes.
+        folder: For what they write.
         user: A name and a password, with all scopes.
-        examples: How many cases it is to make up for each operation, at least.
+        examples: How many cases to make up for each operation; of walks along links it is a
+            quarter.
     """
     with server.client() as client:
         document = client.get("/openapi.json").json()
     # From a file: schemathesis leaves out the operation that it reads the document from.
-    read = folder / "openapi.json"
-    read.write_text(json.dumps(document))
+    described = folder / "openapi.json"
+    described.write_text(json.dumps(document))
     configuration = folder / "schemathesis.toml"
-    bearer = server.token(*user)
-    basic = base64.b64encode(":".join(user).encode()).decode()
+    bearer = f"Bearer {server.token(*user)}"
+    basic = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
     configuration.write_text(
         CONFIGURATION.read_text()
-        + SIGNED_IN.format(names=_needing(document, "Bearer"), value=f"Bearer {bearer}")
-        + SIGNED_IN.format(names=_needing(document, "Basic"), value=f"Basic {basic}")
+        + SIGNED_IN.format(names=_needing(document, "Bearer"), value=bearer)
+        + SIGNED_IN.format(names=_needing(document, "Basic"), value=basic)
     )
-    counts = folder / "counts.json"
-    told = {COUNTS: str(counts), USER: json.dumps(user), "SCHEMATHESIS_HOOKS": str(HOOKS)}
-    command = [
-        *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", configuration),
-        *("run", read, "--url", server.url, "--no-color", "--workers", "2"),
-        *("--max-examples", str(examples), "--seed", "1"),
-    ]
-    output = folder / "schemathesis.log"
-    with output.open("wb") as log:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **told},
-            check=False,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
     operations = {
-        f"{method.upper()} {path}" for path, one in document["paths"].items() for method in one
+        operation["operationId"]: f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     }
-    counted = json.loads(counts.read_text())
-    return Fuzzed(done.returncode, output.read_text(), counted, operations)
+    halves = [list(operations)[half::2] for half in (0, 1)]
+    fuzzing = ("--phases", "coverage,fuzzing", "--max-examples", str(examples))
+    parts = [
+        *(
+            (*fuzzing, *(word for name in half for word in ("--include-operation-id", name)))
+            for half in halves
+        ),
+        ("--phases", "stateful", "--max-examples", str(examples // 4)),
+    ]
+    running = []
+    for number, part in enumerate(parts):
+        own = folder / f"part-{number}"
+        own.mkdir()
+        command = [
+            *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", configuration),
+            *("run", described, "--url", server.url, "--no-color", "--seed", "1", *part),
+        ]
+        told = {COUNTS: str(own / "counts.json"), USER: json.dumps(user)}
+        environment = {**os.environ, **told, "SCHEMATHESIS_HOOKS": str(HOOKS)}
+        with (own / "log").open("wb") as log:
+            one = subprocess.Popen(
+                command, cwd=own, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        running.append((one, own))
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    clean, output = True, ""
+    for one, own in running:
+        clean = one.wait() == 0 and clean
+        output += (own / "log").read_text()
+        for label, counted in json.loads((own / "counts.json").read_text()).items():
+            counts[label].update(counted)
+    return Fuzzed(clean, output, dict(counts), set(operations.values()))
 
 
 def _needing(document: dict[str, Any], scheme: str) -> list[str]:
