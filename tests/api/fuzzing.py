@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.api.conftest import Server
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
-COUNTS = "FUZZED_COUNTS"
-USER = "FUZZED_USER"
-"""What the hooks read from the environment: where to write, and who may sign in."""
+COUNTS = "counts.json"
+LOG = "schemathesis.log"
+"""What each process writes into its folder."""
 
 SIGNED_IN = """
 [[operations]]
@@ -55,59 +57,73 @@ def fuzz(server: Server, folder: Path, user: tuple[str, str], examples: int) -> 
         server: The server.
         folder: For what they write.
         user: A name and a password, with all scopes.
-        examples: How many cases to make up for each operation; of walks along links it is a
-            quarter.
+        examples: How many cases to make up for each operation; of walks along links it is
+            half of that.
     """
     with server.client() as client:
         document = client.get("/openapi.json").json()
     # From a file: schemathesis leaves out the operation that it reads the document from.
-    described = folder / "openapi.json"
-    described.write_text(json.dumps(document))
-    configuration = folder / "schemathesis.toml"
-    bearer = f"Bearer {server.token(*user)}"
-    basic = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
-    configuration.write_text(
-        CONFIGURATION.read_text()
-        + SIGNED_IN.format(names=_needing(document, "Bearer"), value=bearer)
-        + SIGNED_IN.format(names=_needing(document, "Basic"), value=basic)
-    )
+    (folder / "openapi.json").write_text(json.dumps(document))
+    _configure(folder, document, server.token(*user), user)
     operations = {
         operation["operationId"]: f"{method.upper()} {path}"
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    halves = [list(operations)[half::2] for half in (0, 1)]
-    fuzzing = ("--phases", "coverage,fuzzing", "--max-examples", str(examples))
-    parts = [
-        *(
-            (*fuzzing, *(word for name in half for word in ("--include-operation-id", name)))
-            for half in halves
-        ),
-        ("--phases", "stateful", "--max-examples", str(examples // 4)),
+    names = list(operations)
+    made_up = ("--phases", "coverage,fuzzing", "--max-examples", str(examples))
+    along_links = ("--phases", "stateful", "--max-examples", str(examples // 2))
+    parts = [(*made_up, *_only(names[0::2])), (*made_up, *_only(names[1::2])), along_links]
+    running = [
+        _begin(folder, f"part-{number}", server.url, user, options)
+        for number, options in enumerate(parts)
     ]
-    running = []
-    for number, part in enumerate(parts):
-        own = folder / f"part-{number}"
-        own.mkdir()
-        command = [
-            *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", configuration),
-            *("run", described, "--url", server.url, "--no-color", "--seed", "1", *part),
-        ]
-        told = {COUNTS: str(own / "counts.json"), USER: json.dumps(user)}
-        environment = {**os.environ, **told, "SCHEMATHESIS_HOOKS": str(HOOKS)}
-        with (own / "log").open("wb") as log:
-            one = subprocess.Popen(
-                command, cwd=own, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        running.append((one, own))
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    clean, output = True, ""
-    for one, own in running:
-        clean = one.wait() == 0 and clean
-        output += (own / "log").read_text()
-        for label, counted in json.loads((own / "counts.json").read_text()).items():
+    for process, part in running:
+        process.wait()
+        for label, counted in json.loads((part / COUNTS).read_text()).items():
             counts[label].update(counted)
-    return Fuzzed(clean, output, dict(counts), set(operations.values()))
+    return Fuzzed(
+        all(process.returncode == 0 for process, _ in running),
+        "".join((part / LOG).read_text() for _, part in running),
+        dict(counts),
+        set(operations.values()),
+    )
+
+
+def _configure(folder: Path, document: dict[str, Any], token: str, user: tuple[str, str]) -> None:
+    """Write the configuration, with what signs in to the operations that need it."""
+    encoded = base64.b64encode(":".join(user).encode()).decode()
+    (folder / CONFIGURATION.name).write_text(
+        CONFIGURATION.read_text()
+        + SIGNED_IN.format(names=_needing(document, "Bearer"), value=f"Bearer {token}")
+        + SIGNED_IN.format(names=_needing(document, "Basic"), value=f"Basic {encoded}")
+    )
+
+
+def _begin(
+    folder: Path, name: str, url: str, user: tuple[str, str], options: Sequence[str]
+) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start schemathesis; return its process, and the folder of its own."""
+    part = folder / name
+    part.mkdir()
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
+        *(str(folder / CONFIGURATION.name), "run", str(folder / "openapi.json")),
+        *("--url", url, "--no-color", "--seed", "1", *options),
+    ]
+    told = {"FUZZED_COUNTS": str(part / COUNTS), "FUZZED_USER": json.dumps(user)}
+    environment = {**os.environ, **told, "SCHEMATHESIS_HOOKS": str(HOOKS)}
+    with (part / LOG).open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=part, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    return process, part
+
+
+def _only(names: Sequence[str]) -> list[str]:
+    """Options that select operations."""
+    return [word for name in names for word in ("--include-operation-id", name)]
 
 
 def _needing(document: dict[str, Any], scheme: str) -> list[str]:
