@@ -54,15 +54,21 @@ GRANTS = st.sampled_from([OF_USER, OF_PROGRAM, {**OF_USER, "scope": "marketing:r
 QUESTIONS = st.fixed_dictionaries(
     {},
     optional={
-        "order": st.sampled_from(["week_start.desc", "month_start.asc.nullslast", "channel,date"]),
+        "order": st.sampled_from(["week_start.desc", "week_start", "month_start.asc.nullslast"]),
         "limit": st.integers(0, 30),
         "offset": st.integers(0, 400),
         "publication": st.integers(1, 3),
-        "week_start": st.sampled_from(["gte.2024-01-01", "is.null", "in.(2024-12-30,2025-01-06)"]),
-        "date_relance": st.sampled_from(["gt.0", "not.eq.0", "is.null"]),
+        "since": st.integers(1, 2),
+        "week_start": st.sampled_from(["gte.2020-01-01", "is.null", "in.(2024-12-30,2025-01-06)"]),
+        "month_start": st.sampled_from(["gte.2020-01-01", "not.is.null", "lt.2025-06-01"]),
+        "date_relance": st.sampled_from(["gte.0", "not.eq.7", "is.null"]),
         "channel": st.sampled_from(["eq.tv", "like.t*", "not.in.(tv,facebook)"]),
-        "or": st.sampled_from(["(date_relance.gt.1,week_start.lt.2022-01-01)", "(date.is.null)"]),
+        "or": st.sampled_from(["(week_start.gt.2021-01-04,week_start.is.null)", "(x.eq.1)"]),
     },
+)
+
+MARTS = st.sampled_from(
+    ["lead_event_counts_weekly", "lead_event_counts_monthly.csv", "marketing_conversions.json"]
 )
 
 _lock = threading.Lock()
@@ -70,24 +76,25 @@ _counts: dict[str, Counter[str]] = defaultdict(Counter)
 _asked: dict[str, set[int]] = defaultdict(set)
 
 
-def since_of(case):
-    return {name: value for name, value in case.query.items() if name == "since"}
-
-
 @schemathesis.hook
 def before_generate_case(context, strategy):
     @st.composite
     def completed(draw):
         case = draw(strategy)
-        for name, value in draw(OF_HTTP).items():
-            case.headers.setdefault(name, value)
         form = case.method == "POST" and isinstance(case.body, dict)
         if form and "refresh_token" not in case.body and draw(st.integers(0, 3)) == 0:
             case.body = draw(GRANTS)
         # What a link says stays as it is.
         made_up = case.meta.phase.name is TestPhase.FUZZING
         if made_up and case.path.startswith("/api/v1/marts/") and draw(st.booleans()):
-            case.query = {**draw(QUESTIONS), **since_of(case)}
+            known = {parameter.name for parameter in context.operation.query}
+            case.query = {name: one for name, one in draw(QUESTIONS).items() if name in known}
+            if "mart" in case.path_parameters:
+                case.path_parameters["mart"] = draw(MARTS)
+            for name in ("Range", "Prefer", "Accept-Profile"):
+                case.headers.pop(name, None)
+        for name, value in draw(OF_HTTP).items():
+            case.headers.setdefault(name, value)
         return case
 
     return completed()
