@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from api.links import name_mart
 from publication.types import read
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _operation(of_any: Document, mart: Mart) -> Document:
             **({SINGULAR: {"schema": row}} if status == "200" else {}),
             **FILES,
         }
+    name_mart(operation, mart.name)
     if mart.scope == "open":
         del responses["401"], responses["403"]
         operation["security"] = []

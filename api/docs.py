@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib.resources import files
+from typing import cast
 
 import msgspec
 from litestar import Response, get
@@ -10,6 +11,9 @@ from litestar.exceptions import NotFoundException
 from api.answers import HEADERS, etag, reusable
 from api.openapi import Document, as_yaml, document_of
 from api.problems import AnyRequest, documented
+
+JSON = "application/json"
+YAML = "application/yaml"
 
 ASSETS = {
     "start.js": "text/javascript",
@@ -77,9 +81,17 @@ CONTENT_SECURITY_POLICY = (
 UI sets styles on elements one by one, by script, which needs no permission."""
 
 
-async def _document(request: AnyRequest) -> Document:
-    state = request.app.state
-    return await document_of(request.state.publication, state.template, state.examples)
+async def _document(request: AnyRequest, media_type: str) -> bytes:
+    """Write the document, once for each publication: it takes as long as thousands of answers."""
+    state, publication = request.app.state, request.state.publication
+    written: dict[str, bytes] = {} if publication is None else publication.documents
+    if media_type not in written:
+        document = await document_of(publication, state.template, state.examples)
+        if media_type == YAML:
+            written[media_type] = (await asyncio.to_thread(as_yaml, document)).encode()
+        else:
+            written[media_type] = msgspec.json.encode(document)
+    return written[media_type]
 
 
 @get(
@@ -92,8 +104,8 @@ async def _document(request: AnyRequest) -> Document:
 )
 async def openapi_json(request: AnyRequest) -> Response[Document]:
     """Describe this API, with examples from the publication that is served (OpenAPI 3.1)."""
-    document = await _document(request)
-    return reusable(document, etag(msgspec.json.encode(document)))
+    document = await _document(request, JSON)
+    return cast("Response[Document]", reusable(document, etag(document), media_type=JSON))
 
 
 @get(
@@ -101,15 +113,14 @@ async def openapi_json(request: AnyRequest) -> Response[Document]:
     operation_id="getOpenapiYaml",
     summary="This document as YAML",
     tags=["System"],
-    media_type="application/yaml",
+    media_type=YAML,
     response_headers=HEADERS,
     responses=documented(406),
 )
 async def openapi_yaml(request: AnyRequest) -> Response[bytes]:
     """Describe this API, with examples from the publication that is served (OpenAPI 3.1)."""
-    document = await _document(request)
-    text = await asyncio.to_thread(as_yaml, document)
-    return reusable(text.encode(), etag(text), media_type="application/yaml")
+    document = await _document(request, YAML)
+    return reusable(document, etag(document), media_type=YAML)
 
 
 @get(["/docs", "/api/docs"], operation_id="getDocs", include_in_schema=False)

@@ -14,6 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from api import __version__
 from api.described import describe_marts
+from api.links import add_links
 from api.opened import OpenPublication
 
 Document = dict[str, Any]
@@ -128,19 +129,26 @@ def skeleton(routes: Sequence[BaseRouteHandler], injected: Iterable[str]) -> Doc
     schemas = document["components"]["schemas"]
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     for handler in routes:
-        for path in handler.paths:
-            if form := handler.opt.get("form"):
-                document["paths"][path]["post"]["requestBody"] = _form_body(form)
-            if parameters := handler.opt.get("parameters"):
-                document["paths"][_spelled(path)]["get"]["parameters"] += parameters
-            for status in ("200", "206"):
-                if content := handler.opt.get("content", {}).get(status):
-                    answered_with = document["paths"][_spelled(path)]["get"]["responses"][status]
-                    answered_with["content"] |= content
-            if example := handler.opt.get("example"):
-                answer = document["paths"][path]["get"]["responses"]["200"]
-                answer["content"]["application/json"]["example"] = msgspec.to_builtins(example)
+        _add_told(document["paths"], handler)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            add_links(operation)
     return document
+
+
+def _add_told(paths: Document, handler: BaseRouteHandler) -> None:
+    """Add to a handler's paths what it tells by its ``opt``: what its signature cannot say."""
+    for path in handler.paths:
+        if form := handler.opt.get("form"):
+            paths[path]["post"]["requestBody"] = _form_body(form)
+        if parameters := handler.opt.get("parameters"):
+            paths[_spelled(path)]["get"]["parameters"] += parameters
+        for status in ("200", "206"):
+            if content := handler.opt.get("content", {}).get(status):
+                paths[_spelled(path)]["get"]["responses"][status]["content"] |= content
+        if example := handler.opt.get("example"):
+            answer = paths[path]["get"]["responses"]["200"]
+            answer["content"]["application/json"]["example"] = msgspec.to_builtins(example)
 
 
 def _spelled(path: str) -> str:

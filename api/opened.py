@@ -39,6 +39,7 @@ class OpenPublication:
     Attributes:
         manifest: What it says of itself.
         answers: What was answered from it.
+        documents: The OpenAPI document of it, as far as it was asked for, by media type.
         marts: Its marts by name.
         tables: The same as SQL sees them.
         key: What its file is called where DuckDB is asked.
@@ -56,6 +57,7 @@ class OpenPublication:
         """
         self.manifest = manifest
         self.answers = Answers()
+        self.documents: dict[str, bytes] = {}
         self.marts = {mart.name: mart for mart in manifest.marts}
         self.tables = {mart.name: Table(mart) for mart in manifest.marts}
         self._provenance = _provenance(manifest)

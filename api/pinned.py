@@ -13,7 +13,7 @@ from litestar.exceptions import ClientException
 from api.opened import OpenPublication, open_publication
 from api.problems import AnyRequest, given_once, shown, status_of_invalid
 from api.work import SECONDS
-from publication import PublicationError
+from publication import PublicationError, PublicationNotYet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from api.querying.pool import Processes
     from publication import Manifest, Store
 
-NUMBER = re.compile(r"[1-9]\d{0,30}", re.ASCII)
+NUMBER = re.compile(r"[1-9]\d*", re.ASCII)
+
+MOST_DIGITS = 30
+"""No publication will have a number that is longer."""
 
 OPEN = 4
 """How many are open at once, besides the one that is served."""
@@ -124,6 +127,7 @@ def numbered(request: AnyRequest, name: str) -> int | None:
 
     Raises:
         ClientException: It is not one whole number.
+        PublicationNotYet: It is far too high.
     """
     text = request.query_params.get(name)
     if text is None:
@@ -134,4 +138,6 @@ def numbered(request: AnyRequest, name: str) -> int | None:
             f"{name}={shown(text)} is not a whole number, 1 or more.",
             status_code=status_of_invalid(request),
         )
+    if len(text) > MOST_DIGITS:
+        raise PublicationNotYet(f"There is no publication {shown(text)}: numbers are shorter.")
     return int(text)

@@ -26,6 +26,8 @@ from telemetry import Family
     summary="Figures for Prometheus",
     tags=["System"],
     media_type=MediaType.TEXT,
+    opt={"content": {"200": {"application/openmetrics-text": {"schema": {"type": "string"}}}}},
+    response_description="The figures as they are now.",
     responses=documented(),
 )
 async def metrics(request: AnyRequest, workers: Workers) -> Response[bytes]:

@@ -128,10 +128,7 @@ SEEN_ELSEWHERE = {
 """What needs a damaged or a removed publication, or patience."""
 
 GENERAL = {
-    "date",
-    "content-type",
-    "content-length",
-    "x-request-id",
+    *("date", "content-type", "content-length", "x-request-id"),
     *(name.decode() for name, _ in HEADERS),
 }
 

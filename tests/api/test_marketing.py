@@ -248,6 +248,7 @@ def test_page_sizes_that_are_none(operator, route, value):
         ("end_date=2020-01-01&end_date=2020-01-01", 422, "The parameter end_date was given 2"),
         ("publication=0", 422, "publication=0 is not a whole number, 1 or more."),
         ("publication=3", 404, "There is no publication 3: they go from 1 to 2."),
+        (f"publication={'9' * 36}", 404, f"There is no publication {'9' * 36}: numbers are sh"),
         (
             "start_date=2020-01-02&end_date=2020-01-01",
             400,
