@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from publication.manifest import Pointer
+
 _NAME = re.compile(r"(?P<number>\d{6,})-[0-9a-f]{8}\.duckdb")
 
 
@@ -60,13 +62,18 @@ def highest(folder: Path) -> int:
     return max((entry.number for entry in entries(folder)), default=0)
 
 
-def remove_halves(folder: Path, current: int | None) -> list[str]:
+def remove_halves(folder: Path, pointer: Pointer | None, *, later: bool) -> list[str]:
     """Remove what crashed publishers left: files without manifest, and what never was current.
+
+    What the pointer names stays: no publisher left it half, somebody lost its manifest, who may
+    have a copy.
 
     Args:
         folder: The publications' folder; the caller holds its lock.
-        current: The current number. Without one nothing whole is removed: the pointer may be lost,
-            and numbers that somebody saw must not come again.
+        pointer: Which publication is current, if that is known.
+        later: Whether what is numbered higher than it is removed, though it is whole. Without a
+            pointer nothing whole is: that may be lost, and numbers that somebody saw must not come
+            again.
 
     Returns:
         The names of what was removed.
@@ -77,7 +84,10 @@ def remove_halves(folder: Path, current: int | None) -> list[str]:
         half.unlink()
         removed.append(half.name)
     for entry in entries(folder):
-        if not entry.manifest.exists() or (current is not None and entry.number > current):
+        if pointer is not None and entry.file.name == pointer.file:
+            continue
+        never = later and pointer is not None and entry.number > pointer.number
+        if never or not entry.manifest.exists():
             entry.remove()
             removed.append(entry.file.name)
     return removed
