@@ -243,9 +243,11 @@ class Store(Archive):
         except OSError as error:
             failures.append(error)
         try:
-            now = clock.follow(self.folder, number)  # else nothing's age is known
-            failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for)
-            clock.note(self.folder, now)
+            note = clock.follow(self.folder, number)  # else nothing's age is known
+            moved = note.moved if note else {}
+            failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for, moved)
+            if note:
+                clock.write(self.folder, note)
         except OSError as error:
             failures.append(error)
         if failures:
