@@ -63,5 +63,17 @@ class Kept:
         return None
 
     def _older(self, refused: Pointer | None) -> list[Manifest]:
-        newest = refused.number - 1 if refused else shelf.highest(self._store.folder)
-        return self._store.manifests(newest)
+        """Return what may be served instead, newest first.
+
+        Who rolled back did not want what lies between: that is passed over.
+        """
+        upto = refused.number if refused else shelf.highest(self._store.folder)
+        older = []
+        for manifest in self._store.manifests(upto):
+            if manifest.number > upto:
+                continue
+            if refused is None or manifest.number != refused.number:
+                older.append(manifest)
+            if manifest.rolled_back_to is not None:
+                upto = manifest.rolled_back_to
+        return older

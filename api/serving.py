@@ -35,6 +35,11 @@ TRY_AGAIN = 15.0
 """Seconds until a refused publication is tried again though nothing about its files changed: the
 reason may have been the machine's, such as too many open files."""
 
+HELD_FOR = 3.0
+"""Seconds for which a server that starts waits for a file that another program has open for writing
+before it serves an older one: most hold it for a moment, and other workers serve it all the while.
+"""
+
 
 class Refusal(NamedTuple):
     """Why what the pointer names is not served.
@@ -86,6 +91,7 @@ class Serving:
         self.failures = 0
         self._served: Sight | None = None
         self._try_again = 0.0
+        self._held_since: float | None = None
         self._kept = Kept(store)
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -131,11 +137,15 @@ class Serving:
                 await self._serve(sight)
         except PublicationError as error:
             self._refuse(Refusal(str(error), sight))
-            if isinstance(error, PublicationHeld):  # perhaps for no longer than a look takes
-                self._try_again = asyncio.get_running_loop().time() + SERVED_AFTER
+            now = asyncio.get_running_loop().time()
+            if not isinstance(error, PublicationHeld):
+                self._held_since = None
+            else:  # perhaps for no longer than a look takes
+                self._try_again = now + SERVED_AFTER
+                self._held_since = self._held_since or now
         except Exception as error:  # noqa: BLE001 a watcher that dies would serve old numbers for ever
             self._refuse(Refusal(f"It cannot be opened: {error!r}.", sight), error)
-        if self.publication is None and self.refusal is not None:
+        if self.publication is None and self.refusal is not None and not self._just_held():
             with suppress(OSError):  # the refusal says enough
                 await self._fall_back(self.refusal)
 
@@ -158,6 +168,11 @@ class Serving:
                 "can be.",
                 whole.manifest.number,
             )
+
+    def _just_held(self) -> bool:
+        """Tell whether the current one is held by another program, and not for long so far."""
+        since = self._held_since
+        return since is not None and asyncio.get_running_loop().time() < since + HELD_FOR
 
     def _refused_lately(self, sight: Sight) -> bool:
         refused = self.refusal is not None and self.refusal.sight == sight

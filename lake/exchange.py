@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import write_deltalake
+from deltalake.schema import PrimitiveType
 
 from lake import tables
+from lake.commit_trace import traced
 from lake.scan import DATASET_FEATURES, features
 
 if TYPE_CHECKING:
@@ -44,10 +46,12 @@ def is_open_to(contract: TableContract, table: DeltaTable) -> bool:
     """Tell whether rows of a table are better exchanged than merged, if they are few enough.
 
     Args:
-        contract: The table's contract: the key has to be one column of text.
-        table: The table: it has to be large, and of no feature that this has not been tried with.
+        contract: The table's contract: the key has to be one column.
+        table: The table: it has to be large, its key text, which another writer may have made a
+            number, and it may have no feature that this has not been tried with.
     """
-    if [contract.schema.field(name).type for name in contract.key] != [pa.string()]:
+    types = {field.name: field.type for field in table.schema().fields}
+    if [types[name] for name in contract.key] != [PrimitiveType("string")]:
         return False
     if features(table) - DATASET_FEATURES:
         return False
@@ -72,10 +76,14 @@ def exchange(
         commit: What is committed with them.
 
     Raises:
+        ValueError: There are more rows than that.
         TableBusy: Another writer's commit has become that version.
         StoreFailed: The object store has failed.
         TableBroken: It cannot be written.
     """
+    if len(rows) > MOST:
+        raise ValueError(f"{len(rows)} rows are too many to exchange; merge more than {MOST}.")
+    committed = traced(commit)  # the thread below belongs to no trace
     listed = ", ".join("'" + value.replace("'", "''") + "'" for value in rows[key].to_pylist())
 
     def write() -> None:
@@ -86,7 +94,7 @@ def exchange(
             predicate=f"{tables.quoted(key)} in ({listed})",
             schema_mode="merge",
             writer_properties=tables.SNAPPY,
-            commit_properties=commit,
+            commit_properties=committed,
         )
 
     with tables.writing(place, table.version()):

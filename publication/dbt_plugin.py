@@ -82,10 +82,14 @@ class Plugin(BasePlugin):
 
     def _repair(self) -> None:
         """Put right what a killed run left, though this one may never come to publishing."""
-        if self._repaired or not self._store.folder.exists():
+        if self._repaired:
             return
-        self._repaired = True
-        with suppress(PublicationError):  # publishing says it, and other commands need not write
+        with suppress(
+            PublicationError, OSError
+        ):  # publishing says it; other commands need not write
+            if not self._store.folder.exists():
+                return
+            self._repaired = True
             for sentence in self._store.repair():
                 _warn(sentence)
 

@@ -66,10 +66,30 @@ def prepared_link(path: Path, target: Path) -> Iterator[Path]:
         target: What it leads to. The link is relative, so that the folder of both can be moved
             or mounted elsewhere.
     """
-    folder = path.parent.resolve()
-    with _temporary(folder / f".{path.name}{WRITING}") as temporary:
-        temporary.symlink_to(os.path.relpath(target.resolve(), folder))
+    half = _half_link(path)
+    with _temporary(half) as temporary:
+        temporary.symlink_to(os.path.relpath(target.resolve(), half.parent))
         yield temporary
+
+
+def remove_half_link(path: Path) -> list[str]:
+    """Remove what a writer left that was killed before it replaced a symbolic link.
+
+    Args:
+        path: The link; it need not exist.
+
+    Returns:
+        The name of what was removed, if there was something.
+    """
+    half = _half_link(path)
+    if not os.path.lexists(half):
+        return []
+    half.unlink()
+    return [half.name]
+
+
+def _half_link(path: Path) -> Path:
+    return path.parent.resolve() / f".{path.name}{WRITING}"
 
 
 def relink(path: Path, target: Path) -> bool:

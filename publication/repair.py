@@ -23,15 +23,22 @@ def repaired(folder: Path, staged: Path, link: Path | None, pointer: Pointer | N
         pointer: Which publication is current, if that is known.
 
     Returns:
-        What was put right, in a sentence each.
+        What was put right, and what cannot be from here, in a sentence each.
     """
+    left = [*staging.sweep(staged), *shelf.remove_halves(folder, pointer, later=False)]
     sentences = []
-    if left := [*staging.sweep(staged), *shelf.remove_halves(folder, None)]:
-        sentences.append(removed(left))
     file = pointer and folder / pointer.file
-    if link and file and file.exists() and durable.relink(link, file):
-        sentences.append(f"{link} did not lead to the current publication; now it does.")
-    return sentences
+    if file and file.exists():
+        if link and durable.relink(link, file):
+            sentences.append(f"{link} did not lead to the current publication; now it does.")
+        if not (manifest := file.with_suffix(".json")).exists():
+            sentences.append(
+                f"The manifest of the current publication, {manifest}, is missing: restore it from "
+                "a backup, or run `dbt build` or `python -m publication rollback N`."
+            )
+    if link:
+        left += durable.remove_half_link(link)
+    return [removed(left), *sentences] if left else sentences
 
 
 def removed(names: Iterable[str]) -> str:

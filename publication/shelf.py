@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,8 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from publication import durable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
     from pathlib import Path
+
+    from publication.manifest import Pointer
 
 _NAME = re.compile(r"(?P<number>\d{6,})-[0-9a-f]{8}\.duckdb")
 
@@ -60,13 +62,18 @@ def highest(folder: Path) -> int:
     return max((entry.number for entry in entries(folder)), default=0)
 
 
-def remove_halves(folder: Path, current: int | None) -> list[str]:
+def remove_halves(folder: Path, pointer: Pointer | None, *, later: bool) -> list[str]:
     """Remove what crashed publishers left: files without manifest, and what never was current.
+
+    What the pointer names stays: no publisher left it half, somebody lost its manifest, who may
+    have a copy.
 
     Args:
         folder: The publications' folder; the caller holds its lock.
-        current: The current number. Without one nothing whole is removed: the pointer may be lost,
-            and numbers that somebody saw must not come again.
+        pointer: Which publication is current, if that is known.
+        later: Whether what is numbered higher than it is removed, though it is whole. Without a
+            pointer nothing whole is: that may be lost, and numbers that somebody saw must not come
+            again.
 
     Returns:
         The names of what was removed.
@@ -77,27 +84,18 @@ def remove_halves(folder: Path, current: int | None) -> list[str]:
         half.unlink()
         removed.append(half.name)
     for entry in entries(folder):
-        if not entry.manifest.exists() or (current is not None and entry.number > current):
+        if pointer is not None and entry.file.name == pointer.file:
+            continue
+        never = later and pointer is not None and entry.number > pointer.number
+        if never or not entry.manifest.exists():
             entry.remove()
             removed.append(entry.file.name)
     return removed
 
 
-def shift(folder: Path, current: int, seconds: float) -> None:
-    """Move the times of all but the current publication, after the clock was moved so far.
-
-    Args:
-        folder: The publications' folder; the caller holds its lock.
-        current: The current number: it was published with the clock as it is now.
-        seconds: By how many, less than 0 if the clock was put back.
-    """
-    for entry in entries(folder):
-        if entry.number != current and entry.manifest.exists():
-            was = entry.manifest.stat()
-            os.utime(entry.manifest, (was.st_atime, was.st_mtime + seconds))
-
-
-def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> list[OSError]:
+def remove_old(
+    folder: Path, current: int, keep: int, keep_for: timedelta, moved: Mapping[str, float]
+) -> list[OSError]:
     """Remove all but the newest publications, the young ones and the current one.
 
     Args:
@@ -105,6 +103,7 @@ def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> li
         current: The current number.
         keep: How many of the newest are kept, whatever their age.
         keep_for: What was published less than this ago is kept, however many there are.
+        moved: By how many seconds the clock was moved since, by the name of the file.
 
     Returns:
         Why some could not be removed; the next publication tries again.
@@ -113,7 +112,10 @@ def remove_old(folder: Path, current: int, keep: int, keep_for: timedelta) -> li
     oldest = time.time() - keep_for.total_seconds()
     for entry in entries(folder)[keep:]:
         try:
-            if entry.number != current and entry.manifest.stat().st_mtime <= oldest:
+            if entry.number == current:
+                continue
+            published = entry.manifest.stat().st_mtime + moved.get(entry.file.name, 0.0)
+            if published <= oldest:
                 entry.remove()
         except OSError as error:
             failures.append(error)

@@ -77,7 +77,8 @@ def sweep(folder: Path) -> list[str]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if own.exists():
                 shutil.rmtree(own, ignore_errors=True)
-                removed.append(own.name)
+                if not own.exists():
+                    removed.append(own.name)
         except BlockingIOError:
             pass  # its builder lives
         finally:

@@ -92,7 +92,7 @@ class Store(Archive):
         """Put right what runs have left that did not end; publishing does so too.
 
         Returns:
-            What that was, in a sentence each.
+            What that was, and what nobody but people can put right, in a sentence each.
 
         Raises:
             PlaceUnusable: The folder or the link cannot be written.
@@ -205,7 +205,7 @@ class Store(Archive):
             shelf.highest(self.folder),
             (linked.parent == self.folder.resolve() and shelf.number(linked.name)) or 0,
         )
-        if left := shelf.remove_halves(self.folder, pointer.number if pointer else None):
+        if left := shelf.remove_halves(self.folder, pointer, later=True):
             self.warn(removed(left))
         return highest + 1
 
@@ -243,9 +243,11 @@ class Store(Archive):
         except OSError as error:
             failures.append(error)
         try:
-            now = clock.follow(self.folder, number)  # else nothing's age is known
-            failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for)
-            clock.note(self.folder, now)
+            note = clock.follow(self.folder, number)  # else nothing's age is known
+            moved = note.moved if note else {}
+            failures += shelf.remove_old(self.folder, number, self.keep, self.keep_for, moved)
+            if note:
+                clock.write(self.folder, note)
         except OSError as error:
             failures.append(error)
         if failures:

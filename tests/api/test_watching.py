@@ -125,6 +125,67 @@ def test_a_file_that_another_program_held_is_tried_again_soon(
     assert len([line for line in told if "refused" in line]) == 1
 
 
+def test_what_is_held_for_a_moment_is_waited_for_by_who_starts(
+    tmp_path, make_publication, make_events, hold
+):
+    """Other workers serve it: an older one would be an older answer for a moment."""
+    make_publication(tmp_path, make_events(1))
+    holder = hold(tmp_path / make_publication(tmp_path, make_events(2)).file)
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            assert serving.publication is None
+            assert "cannot be opened" in serving.refusal.reason
+            await asyncio.to_thread(holder.communicate)
+            await until(lambda: serving.publication)
+            assert serving.publication.manifest.number == 2
+
+    asyncio.run(go())
+
+
+def test_what_is_held_for_long_is_not_waited_for(
+    tmp_path, make_publication, make_events, monkeypatch, hold
+):
+    monkeypatch.setattr(module, "HELD_FOR", 0.5)
+    make_publication(tmp_path, make_events(1))
+    holder = hold(tmp_path / make_publication(tmp_path, make_events(2)).file)
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            await until(lambda: serving.publication)
+            assert serving.publication.manifest.number == 1
+            assert "cannot be opened" in serving.refusal.reason
+            await asyncio.to_thread(holder.communicate)
+            await until(lambda: serving.publication.manifest.number == 2)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("pointer", ["whole", "halved"])
+def test_what_was_rolled_back_from_is_not_served_instead(
+    tmp_path, make_publication, make_events, pointer
+):
+    """Each of 6, 4 and 2 has the bytes of 2, and so its damage; 3 and 5 were not wanted."""
+    for seed in (1, 2, 3):
+        made = make_publication(tmp_path, make_events(seed))
+    store = Store(tmp_path)
+    store.rollback(2)
+    make_publication(tmp_path, make_events(5))
+    damaged = store.path(store.rollback(4))
+    assert damaged.samefile(store.path(store.manifest(2)))
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"")
+    if pointer == "halved":
+        (tmp_path / "current.json").write_bytes(b"{")
+    assert made.number == 3
+
+    async def go():
+        async with watching(tmp_path) as serving:
+            assert serving.publication.manifest.number == 1
+
+    asyncio.run(go())
+
+
 def test_a_refusal_is_tried_again_at_once_when_permissions_change(
     tmp_path, make_publication, make_events, hold
 ):

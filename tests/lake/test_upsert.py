@@ -17,9 +17,10 @@ from deltalake import write_deltalake
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lake import exchange
+from lake import exchange, places
 from lake.contracts import LEADS
 from lake.load import load
+from telemetry import current, span
 
 MARKETING = "product,campaign_type,campaign,channel,date,conversions\n"
 
@@ -80,6 +81,41 @@ def test_rows_of_a_large_table_are_exchanged(lake, large):
         "c": {"owner": "z"},
         "d": {"owner": "new"},
     }
+
+
+def test_a_large_table_whose_ids_are_numbers_is_merged(lake, large):
+    """Only another writer makes them so; loads go on with what they find."""
+    write_deltalake(
+        lake.folder("leads"),
+        pa.table({"id": [1, 2], "owner": ["x", "y"]}),
+        configuration={"delta.enableChangeDataFeed": "true"},
+    )
+    assert lake.counts("1.csv", "id,owner\n1,x\n2,changed\n") == (0, 1, 1, 0)
+    assert lake.by_id() == {1: {"owner": "x"}, 2: {"owner": "changed"}}
+    assert lake.changes(1) == [(2, "update_postimage"), (2, "update_preimage")]
+
+
+def test_every_commit_of_rows_names_the_trace_it_was_made_in(lake, large, monkeypatch):
+    """Created, appended to and exchanged; then merged."""
+    with span("load"):
+        trace = current().trace_id
+        lake.load("1.csv", "id,owner\na,x\n")
+        lake.load("2.csv", "id,owner\nb,y\n")
+        lake.load("3.csv", "id,owner\na,z\n")
+        monkeypatch.setattr(exchange, "LARGE", 1000)
+        lake.load("4.csv", "id,owner\nb,z\n")
+    commits = lake.table().history()
+    assert [commit["operation"] for commit in commits] == ["MERGE", "WRITE", "WRITE", "WRITE"]
+    assert [trace in commit.get("traceparent", "") for commit in commits] == [True] * 4
+
+
+def test_too_many_rows_to_name_are_not_exchanged(lake, monkeypatch):
+    monkeypatch.setattr(exchange, "MOST", 2)
+    lake.load("1.csv", "id\na\nb\nc\n")
+    place = places.at(str(lake.folder("leads")))
+    with pytest.raises(ValueError, match="3 rows are too many to exchange; merge more than 2"):
+        exchange.exchange(place, lake.table(), pa.table({"id": ["a", "b", "c"]}), "id")
+    assert lake.versions() == {"leads": 0}
 
 
 def test_too_many_rows_to_name_are_merged(lake, large, monkeypatch):

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
 from publication import Store, connect
+from publication.dbt_plugin import Plugin
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -73,6 +75,13 @@ def dbt(project, *words):
         text=True,
         check=False,
     )
+
+
+def test_a_folder_that_cannot_even_be_looked_for_stops_no_other_command(tmp_path):
+    """Here its name is too long; it may as well be in a folder of somebody else's."""
+    plugin = Plugin("publication", {"folder": str(tmp_path / ("x" * 300))})
+    warehouse = DuckDBCredentials(database="w", schema="main", path=str(tmp_path / "w.duckdb"))
+    plugin.update_connection_config(warehouse, {})
 
 
 @pytest.fixture(scope="module")

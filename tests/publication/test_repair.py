@@ -8,7 +8,7 @@ import shutil
 import duckdb
 import pytest
 
-from publication import Store
+from publication import Draft, DraftRejected, Store
 
 
 @pytest.fixture
@@ -85,6 +85,39 @@ def test_a_link_that_does_not_lead_to_the_current_one(store, publish, heard, spo
     assert store.link.resolve() == file.resolve()
 
 
+def test_a_half_link_beside_one_that_is_right(store, publish):
+    """Its run was killed before it replaced the link, or the pointer."""
+    file = store.path(publish())
+    left = store.link.with_name(".marts.duckdb.writing")
+    left.symlink_to("publications/of-a-run-that-was-killed.duckdb")
+    assert store.repair() == [
+        "Removed what a run that did not end has left: .marts.duckdb.writing."
+    ]
+    assert not os.path.lexists(left)
+    assert store.link.resolve() == file.resolve()
+
+
+def test_the_current_one_stays_though_its_manifest_was_lost(store, publish, heard):
+    """No publisher leaves it so. With the manifest back it is what it was."""
+    publish(leads=1)
+    newest = publish(leads=2)
+    manifest = store.path(newest).with_suffix(".json")
+    whole = manifest.read_bytes()
+    manifest.unlink()
+    (sentence,) = store.repair()
+    assert sentence.startswith(f"The manifest of the current publication, {manifest}, is missing")
+    staged = store.stage("a run that will fail")
+    with pytest.raises(DraftRejected):
+        store.publish(staged, Draft(build=newest.build, sources=(), marts=()))
+    assert heard == [sentence]
+    manifest.write_bytes(whole)
+    manifest.chmod(0o444)
+    store.verify(2)
+    manifest.unlink()
+    assert publish(leads=3).number == 3
+    assert store.repair() == [f"Removed what a run that did not end has left: {newest.file}."]
+
+
 def test_numbers_rise_though_the_folder_was_deleted(store, publish, heard):
     for number in (1, 2, 3):
         assert publish(leads=number).number == number
@@ -103,7 +136,10 @@ def test_a_file_that_an_analyst_made_by_a_link_to_nothing(store, publish, heard)
         connection.execute("create table mine as select 1")
     assert store.path(newest).exists()
     assert publish(leads=3).number == 3
-    assert heard == [f"Removed what a run that did not end has left: {newest.file}."]
+    assert [sentence.partition(",")[0] for sentence in heard] == [
+        "The manifest of the current publication"
+    ]
     with duckdb.connect(store.link, read_only=True) as connection:
         assert connection.execute("select min(leads) from weekly").fetchall() == [(3,)]
     assert [manifest.number for manifest in store.manifests()] == [3, 1]
+    assert store.repair() == [f"Removed what a run that did not end has left: {newest.file}."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,20 @@ def test_what_a_crashed_builder_left_goes_and_what_a_living_one_has_stays(store)
     assert ours.exists()
     store.discard(ours)
     assert not ours.parent.exists()
+
+
+def test_what_could_not_be_removed_is_not_said_to_be(store, watched):
+    left = store.folder / ".staging" / "crashed-1"
+    left.mkdir(parents=True)
+
+    def refuse(event, args):
+        if event == "os.rmdir":
+            raise PermissionError(errno.EPERM, "Operation not permitted", "crashed-1")
+
+    with watched(refuse):
+        assert store.repair() == []
+    assert left.exists()
+    assert store.repair() == ["Removed what a run that did not end has left: crashed-1."]
 
 
 def test_a_builder_that_ends_while_another_looks(store, watched):
