@@ -71,4 +71,4 @@ def test_what_queries_take_by_default_fits_into_the_container() -> None:
     whole = default(SERVICES["api"]["deploy"]["resources"]["limits"]["memory"])
     assert whole == "1g"
     # The current publication, the one before, those of `publication=N`, and the server itself.
-    assert workers * (200 + processes * memory * (2 + OPEN)) <= 1000
+    assert workers * (220 + processes * memory * (2 + OPEN)) <= 1000
