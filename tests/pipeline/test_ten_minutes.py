@@ -43,8 +43,8 @@ DEMO = ("marketing_op", "marketing_op_supersecret")
 UNCHECKED = {("POST", "/api/auth/token"), ("POST", "/api/token")}
 """They are asked, but what they answer is a new token each time: 200 is enough."""
 
-REFUSALS = 1000
-"""How often the analyst, who may open nothing, tries at least."""
+REFUSALS = 100
+"""How often in a minute the analyst, who may open nothing, tries at least."""
 
 ANALYST = ROOT / "tests" / "api" / "open_again_and_again.py"
 AS_OWNER = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -217,7 +217,8 @@ def test_ten_minutes_of_everything(quick_dbt: QuickDbt, project_in: Callable[...
     assert [one.wrong for one in clients] == [[]] * CLIENTS
     assert refusals == [None]
     assert set(right) == documented - UNCHECKED
-    assert last - first >= 0.7 * MINUTES * 60 / EVERY
+    # A machine that is busy is late; one publication in ten seconds would be half of them.
+    assert last - first > 0.5 * MINUTES * 60 / EVERY
     assert codes.keys() <= {0, -signal.SIGKILL}
     assert codes[0] > 0
     assert codes[-signal.SIGKILL] > 0
@@ -225,5 +226,5 @@ def test_ten_minutes_of_everything(quick_dbt: QuickDbt, project_in: Callable[...
     assert analyst.returncode == 0
     told = json.loads(heard)
     assert set(told) == {"IOException: Permission denied"}
-    assert told.popitem()[1] >= REFUSALS
+    assert told.popitem()[1] >= REFUSALS * MINUTES
     store.verify(last)
