@@ -32,7 +32,7 @@ COPY . .
 # Compiled once, because nothing can be written here later. A new volume at /data belongs to the
 # user who runs all of this: what a build makes, the API can read.
 RUN chmod -R a+rX . \
-    && python -m compileall -q api lake publication \
+    && python -m compileall -q api lake publication telemetry \
     && install --directory --owner=10001 --group=10001 /data
 USER 10001:10001
 

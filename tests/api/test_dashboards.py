@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.operations import guide
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "alerts.yml"
 DASHBOARD = DEPLOY / "grafana" / "lead-marts.json"
@@ -39,6 +41,28 @@ def test_every_metric_that_is_asked_for_is_shown(client):
     # And whoever looks sees all that there is, but for sums and counts of histograms.
     unused = {name for name in shown - asked if not name.endswith(("_sum", "_count"))}
     assert unused <= {"leadmarts_publication_built_timestamp_seconds"}
+
+
+def test_the_guide_explains_every_metric_and_no_other(client):
+    client.get("/api/v1/marts/lead_event_counts_weekly")
+    text = client.get("/metrics").text
+    kinds = dict(re.findall(r"^# TYPE (leadmarts_\w+) (\w+)$", text, re.MULTILINE))
+    labels = {name: set() for name in kinds}
+    for sample, found in re.findall(r"^(leadmarts_\w+)\{(.*)\} ", text, re.MULTILINE):
+        family = sample if sample in kinds else re.sub(r"_(bucket|sum|count)$", "", sample)
+        labels[family] |= set(re.findall(r'(\w+)="', found)) - {"worker", "le"}
+    told = {
+        name.strip("`"): (kind, set(re.findall(r"`(\w+)`", named)))
+        for name, kind, named, _what in guide.table("Metrics")
+    }
+    assert told == {name: (kind, labels[name]) for name, kind in kinds.items()}
+
+
+def test_the_guide_explains_every_alert_and_no_other():
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    told = [(name.strip("`"), severity) for name, severity, *_ in guide.table("Alerts")]
+    assert told == [(rule["alert"], rule["labels"]["severity"]) for rule in rules]
 
 
 def test_promtool_takes_rules_and_questions(tmp_path):

@@ -139,7 +139,7 @@ def the_image_holds_nothing_else(machine: Podman) -> None:
     in_the_root = inside(machine, "ls -A").split()
     assert set(in_the_root) == {
         *("LICENSE", "api", "dbt_project.yml", "lake", "macros", "models", "profiles.yml"),
-        *("publication", "requirements.lock", "seeds", "tests"),
+        *("publication", "requirements.lock", "seeds", "telemetry", "tests"),
     }
     assert inside(machine, "ls -A tests") == "dbt\n"
     # Neither the secret of the build nor pip is left.

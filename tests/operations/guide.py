@@ -1,4 +1,4 @@
-"""The operator's guide as a test reads it: its commands and its table of settings."""
+"""The operator's guide as a test reads it: its commands and its tables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,27 @@ IN_CONTAINERS = "containers"
 
 def commands(heading: str, where: str = HERE) -> list[str]:
     """Return the blocks of commands below a heading: for this machine, or for containers."""
-    sections = re.split(r"^## ", TEXT, flags=re.MULTILINE)
-    (section,) = [text for text in sections if text.startswith(f"{heading}\n")]
-    found = re.findall(rf"^```sh ?{where}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    found = re.findall(rf"^```sh ?{where}\n(.*?)^```$", _section(heading), re.DOTALL | re.MULTILINE)
     assert found, f'"{heading}" has no commands for {where or "this machine"}'
     return found
+
+
+def _section(heading: str) -> str:
+    sections = re.split(r"^## ", TEXT, flags=re.MULTILINE)
+    (section,) = [text for text in sections if text.startswith(f"{heading}\n")]
+    return section
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the cells of the rows below a heading whose first cell is code; none is empty."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in _section(heading).splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows, f'"{heading}" has no table'
+    assert all(all(row) for row in rows)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -34,11 +50,7 @@ class Row:
 def settings() -> dict[str, Row]:
     """Return the rows of the table of settings by their variables; a row may have several."""
     rows: dict[str, Row] = {}
-    for line in TEXT.partition("\n## Settings\n")[2].splitlines():
-        if not line.startswith("| `"):
-            continue
-        variables, default, read_by, meaning = line.strip("| ").split(" | ")
-        assert meaning
+    for variables, default, read_by, _meaning in table("Settings"):
         for variable in re.findall(r"`([^`]+)`", variables):
             assert variable not in rows, f"{variable} has two rows"
             rows[variable] = Row(default, frozenset(read_by.split(", ")))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"(?:LEADMARTS|NOTION|AWS|GOOGLE|GCE|AZURE|LOGFIRE|OTEL)_[A-Z0-9_]*[A-Z0-9]")
 
+COMMANDS = ("dbt", "lake", "publication", "api")
+"""Those that say what they do, by telemetry/."""
+
 TEXTS = {
     "dbt": ("profiles.yml", "dbt_project.yml", "models/**/*", "macros/**/*", "tests/dbt/**/*"),
     "make": ("Makefile",),
@@ -63,10 +66,12 @@ def _in_rooms() -> Iterator[tuple[str, str, str]]:
                 yield room, name, default
     for file in (ROOT / "telemetry").rglob("*.py"):
         for name, default in in_python(file):
-            for command in ("dbt", "lake", "publication", "api"):  # all of them say what they do
+            for command in COMMANDS:
                 yield command, name, default
     for name, default in WAITS.items():  # the only names that are put together
         yield "lake", f"LEADMARTS_STORE_{name.upper()}", default
+    for command in COMMANDS:
+        yield command, "OTEL_EXPORTER_OTLP_HEADERS", ""  # read by what sends
 
 
 def _in_tests() -> Iterator[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from api.pinned import OPEN
 from tests.operations import guide
 
 COMPOSE = yaml.safe_load((guide.ROOT / "docker-compose.yml").read_text())
@@ -52,3 +53,22 @@ def test_the_example_has_only_what_the_guide_explains() -> None:
     assert named <= guide.settings().keys()
     secrets = re.findall(r"^#?(\w*(?:KEY|TOKEN|SECRET)\w*)=(.+)", example, re.MULTILINE)
     assert not secrets
+
+
+def test_a_server_that_drains_is_not_killed_meanwhile() -> None:
+    drain = SERVICES["api"]["environment"]["LEADMARTS_DRAIN_SECONDS"]
+    assert SERVICES["api"]["stop_grace_period"] == f"1m{drain}s"
+
+
+def test_what_queries_take_by_default_fits_into_the_container() -> None:
+    def default(text: str) -> str:
+        return re.fullmatch(r"\$\{\w+:-(.+)\}", text)[1]
+
+    given = SERVICES["api"]["environment"]
+    workers = int(default(SERVICES["api"]["command"][-1]))
+    processes = int(default(given["LEADMARTS_QUERY_PROCESSES"]))
+    memory = int(default(given["LEADMARTS_QUERY_MEMORY"]).removesuffix("MB"))
+    whole = default(SERVICES["api"]["deploy"]["resources"]["limits"]["memory"])
+    assert whole == "1g"
+    # The current publication, the one before, those of `publication=N`, and the server itself.
+    assert workers * (220 + processes * memory * (2 + OPEN)) <= 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from datetime import date
@@ -186,6 +187,13 @@ def said(**expected: str) -> Callable[[Publications, httpx.Response, int], bool]
     return lambda kept, answer, number: expected.items() <= answer.json().items()
 
 
+def figured(kept: Publications, answer: httpx.Response, number: int) -> bool:
+    """It serves what it served last, or by now a newer one."""
+    pattern = r"^leadmarts_publication_number(?:\{.*\})? (\S+)$"
+    served = [int(float(one)) for one in re.findall(pattern, answer.text, re.MULTILINE)]
+    return len(served) == 1 and number <= served[0] <= kept.keep()
+
+
 def signed(kept: Publications, answer: httpx.Response, number: int) -> bool:
     return len((answer.json().get("data") or {}).get("token", "")) > 40
 
@@ -194,6 +202,7 @@ KNOWN: dict[str, Callable[[Publications, httpx.Response, int], bool]] = {
     "/": said(message="Lead Analytics API"),
     "/health/live": said(status="live"),
     "/health/ready": said(status="ready"),
+    "/metrics": figured,
     "/openapi.json": documented,
     "/openapi.yaml": documented,
     "/api/auth/token": signed,
