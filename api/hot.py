@@ -159,7 +159,7 @@ class HotPath:
             for message in refused:
                 await send(message)
             # It is one of very many, so there is nothing more to be said of it.
-            self._traffic.count(method, NO_ROUTE, REFUSED, 0.0)
+            self._traffic.refuse(method, REFUSED)
             return
         with Exchange(self._traffic, scope, headers, send, publication) as exchange:
             asked = _with_state(scope, publication=publication, exchange=exchange)
@@ -188,6 +188,8 @@ class HotPath:
         except Exception:
             if not asked["state"]["broken"]:
                 raise
+            if exchange := asked["state"]["exchange"]:
+                exchange.broken = True
             return None  # without its end the client sees that the answer broke off
         finally:
             if passing := asked["state"]["passing"]:

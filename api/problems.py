@@ -78,6 +78,9 @@ FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s\"']+/)+")
 LONGEST_SHOWN = 100
 """How many characters of what a client sent are repeated to it and to the log."""
 
+LONGEST_LOGGED = 500
+"""How many characters of a request's path, and of its query, stand in the log."""
+
 DESCRIPTIONS = {
     400: "A parameter is wrong, unknown or given twice; `detail` says which and what it takes.",
     401: "There is no token, or no good one; `detail` says why.",
@@ -112,6 +115,20 @@ def on_one_line(sentence: str) -> str:
     """Repeat a sentence of DuckDB's: without control codes, and not long."""
     printable = "".join(one if one.isprintable() else " " for one in sentence[: 3 * LONGEST_SHOWN])
     return printable if len(sentence) <= 3 * LONGEST_SHOWN else f"{printable}…"
+
+
+def logged(quoted: str, separator: str) -> str:
+    """Shorten what a client sent for the log, which looks through every character of it.
+
+    Args:
+        quoted: A path or a query.
+        separator: What stands between its parts. The one that is too much is left out whole: half
+            a secret would not be known as one.
+    """
+    if len(quoted) <= LONGEST_LOGGED:
+        return quoted
+    whole, found, _ = quoted[:LONGEST_LOGGED].rpartition(separator)
+    return f"{whole}{found}…"
 
 
 def request_id(given: str) -> str:
@@ -251,8 +268,8 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
         problem = Problem(**said)
     log = logger.bind(
         method=request.method,
-        path=problem.instance,
-        query=quote(request.scope["query_string"], safe=URL_SAFE),
+        path=logged(problem.instance, "/"),
+        query=logged(quote(request.scope["query_string"], safe=URL_SAFE), "&"),
         status=status,
         request_id=problem.request_id,
     )

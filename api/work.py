@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from api.leases import Leases
     from api.querying.pool import Done, Processes
+    from api.querying.turns import Turn
 
     Parameters = ParamSpec("Parameters")
     Result = TypeVar("Result")
@@ -93,10 +94,10 @@ class Work:
         Raises:
             ServiceUnavailableException: The steps take too long.
         """
-        async with self._processes.turns.turn():
+        async with self._processes.turns.turn() as turn:
             process = self._processes.choose()
             asked = process.ask("do", self._keys, self.left, step, arguments)
-            result: Result = await self._within(asked)
+            result: Result = await self._within(asked, turn)
             return result
 
     async def each(
@@ -120,8 +121,8 @@ class Work:
         message: tuple[object, ...] = ("start", number, self._keys, self.left, stepping, arguments)
         try:
             while True:
-                async with self._processes.turns.turn(patient=begun):
-                    piece: bytes = await self._within(process.ask(*message))
+                async with self._processes.turns.turn(patient=begun) as turn:
+                    piece: bytes = await self._within(process.ask(*message), turn)
                 if not piece:
                     return
                 yield piece
@@ -130,7 +131,7 @@ class Work:
         finally:
             process.tell("end", number)
 
-    async def _within(self, asked: asyncio.Future[Done]) -> Any:  # noqa: ANN401 -- any step's
+    async def _within(self, asked: asyncio.Future[Done], turn: Turn) -> Any:  # noqa: ANN401 -- any step's
         try:
             done = await asked
         except TooLong as error:
@@ -143,5 +144,6 @@ class Work:
             raise ServiceUnavailableException(
                 detail="The query needs more memory than there is; ask for less.", headers=RETRY
             ) from error
+        turn.seconds = done.seconds
         self.left -= done.seconds
         return done.result

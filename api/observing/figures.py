@@ -46,7 +46,8 @@ class Figures:
         yield Family(
             "leadmarts_request_seconds",
             "histogram",
-            "From a request's headers to the last byte of its answer given to the server.",
+            "From a request's headers to the last byte of its answer given to the server, unless "
+            "it was refused for want of room.",
             ("route",),
             [tally.durations.sample({"route": route}) for route, tally in traffic.tallies.items()],
         )
@@ -60,6 +61,18 @@ class Figures:
             "leadmarts_cache_misses",
             "Requests by GET or HEAD that the framework was asked for.",
             traffic.misses,
+            counted=True,
+        )
+        yield _plain(
+            "leadmarts_requests_refused",
+            "Requests that were answered with 503 at once, because there was no room for them.",
+            traffic.refused,
+            counted=True,
+        )
+        yield _plain(
+            "leadmarts_answers_broken",
+            "Answers that broke off after they had begun: their status was none of failure.",
+            traffic.broken,
             counted=True,
         )
 

@@ -38,7 +38,9 @@ async def metrics(request: AnyRequest, workers: Workers) -> Response[bytes]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(labelled(await workers.figures())))
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(registry), media_type=media_type, headers={"Cache-Control": "no-store"})
+    # As a media type it would get a charset once more.
+    headers = {"Content-Type": media_type, "Cache-Control": "no-store"}
+    return Response(encode(registry), headers=headers)
 
 
 class _Collected(Collector):

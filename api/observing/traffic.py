@@ -55,6 +55,8 @@ class Traffic:
         tallies: What is counted of each route.
         hits: How many were answered from what is kept.
         misses: How many could have been, and were not.
+        refused: How many there was no room for.
+        broken: How many answers broke off after they had begun.
     """
 
     def __init__(self, sample: float = 0.0) -> None:
@@ -70,6 +72,8 @@ class Traffic:
         self._latest: deque[float] = deque(maxlen=MOST_A_SECOND)
         self.hits = 0
         self.misses = 0
+        self.refused = 0
+        self.broken = 0
 
     def request_id(self, given: bytes | None) -> bytes:
         """Take the id that a proxy gave a request, or make one."""
@@ -91,7 +95,19 @@ class Traffic:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self.tallies[route].add(method if method in METHODS else "other", status, seconds)
+        self.tallies[route].add(_countable(method), status, seconds)
+
+    def refuse(self, method: str, status: int) -> None:
+        """Count a request that is refused before anything is done for it.
+
+        It has no duration: very many that took no time would hide how long the others take.
+        """
+        self.refused += 1
+        self.tallies[NO_ROUTE].counts[_countable(method), status] += 1
+
+
+def _countable(method: str) -> str:
+    return method if method in METHODS else "other"
 
 
 class Tally:
@@ -137,6 +153,7 @@ class Answered(NamedTuple):
         status: The answer's status.
         seconds: How long it took.
         kept: Whether it was answered from what is kept.
+        broken: Whether the answer broke off.
     """
 
     method: str
@@ -144,6 +161,14 @@ class Answered(NamedTuple):
     status: int
     seconds: float
     kept: bool
+    broken: bool = False
+
+    @property
+    def failure(self) -> str | None:
+        """How the server failed, if it did."""
+        if self.broken:
+            return "The answer broke off."
+        return f"The answer's status is {self.status}." if self.status >= FAILURE else None
 
     def tell(self, path: str) -> None:
         """Log it."""
@@ -174,7 +199,7 @@ class Answered(NamedTuple):
                 "http.response.status_code": self.status,
                 "answer.kept": self.kept,
             },
-            f"The answer's status is {self.status}." if self.status >= FAILURE else None,
+            self.failure,
         )
 
 
@@ -203,6 +228,7 @@ class Exchange:
     Attributes:
         request_id: What it is called.
         route: Its template, once that is known.
+        broken: Whether its answer broke off, once that is known.
     """
 
     def __init__(
@@ -233,6 +259,7 @@ class Exchange:
         self._status = FAILURE  # until there is an answer
         self.request_id = self._name.decode()
         self.route = NO_ROUTE
+        self.broken = False
 
     def __enter__(self) -> Exchange:
         """Have all that happens in this task belong to it."""
@@ -251,13 +278,16 @@ class Exchange:
         """Count it, and log and trace it if it was chosen or the server failed."""
         seconds = time.perf_counter() - self._begun
         method = self._scope["method"]
-        answered = Answered(method, self.route, self._status, seconds, kept=False)
+        answered = Answered(
+            method, self.route, self._status, seconds, kept=False, broken=self.broken
+        )
         self._traffic.count(method, self.route, self._status, seconds)
+        self._traffic.broken += self.broken
         if self._trace.recorded:
             answered.tell(self._scope["path"])
         self._within.__exit__(kind, error, traceback)
         self._said.__exit__(kind, error, traceback)
-        if self._trace.recorded or self._status >= FAILURE:
+        if self._trace.recorded or answered.failure:
             record(answered.span(self._trace._replace(recorded=True), self._parent))
 
     async def send(self, message: Message) -> None:

@@ -27,7 +27,7 @@ class Turns:
     Attributes:
         waiting: How many wait.
         running: How many have one.
-        durations: How long each was had, without the wait.
+        durations: How long each step took in its process, without any wait.
     """
 
     def __init__(self, most: int) -> None:
@@ -41,7 +41,7 @@ class Turns:
         self.running = 0
         self.durations = Durations()
 
-    def turn(self, *, patient: bool = False) -> _Turn:
+    def turn(self, *, patient: bool = False) -> Turn:
         """Wait for a turn and have it while the block lasts.
 
         Args:
@@ -50,7 +50,7 @@ class Turns:
         Raises:
             ServiceUnavailableException: On entering: it takes too long.
         """
-        return _Turn(self, None if patient else WAITING)
+        return Turn(self, None if patient else WAITING)
 
     async def begin(self, seconds: float | None) -> None:
         """Wait for a turn, so many seconds; raises as :meth:`turn`."""
@@ -67,26 +67,34 @@ class Turns:
             await self._slots.acquire()
         self.running += 1
 
-    def end(self, seconds: float) -> None:
+    def end(self) -> None:
         """Give a turn back."""
         self.running -= 1
         self._slots.release()
-        self.durations.add(seconds)
 
 
-class _Turn:
-    """One turn: a span, if it is part of a trace that is recorded."""
+class Turn:
+    """One turn: a span, if it is part of a trace that is recorded.
 
-    __slots__ = ("_begun", "_patience", "_turns")
+    Attributes:
+        seconds: How long its step took, once that is known. One that has a turn may still wait for
+            another in the same process, and that wait is none of its time.
+    """
+
+    __slots__ = ("_begun", "_patience", "_turns", "seconds")
 
     def __init__(self, turns: Turns, patience: float | None) -> None:
+        """Wait for nothing yet; see :meth:`Turns.turn`."""
         self._turns = turns
         self._patience = patience
         self._begun = 0.0
+        self.seconds: float | None = None
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Turn:
+        """Wait for it."""
         await self._turns.begin(self._patience)
         self._begun = time.perf_counter()
+        return self
 
     async def __aexit__(
         self,
@@ -94,8 +102,12 @@ class _Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        seconds = time.perf_counter() - self._begun
-        self._turns.end(seconds)
+        """Give it back, and count and trace its step."""
+        seconds = self.seconds
+        if seconds is None:  # it failed
+            seconds = time.perf_counter() - self._begun
+        self._turns.durations.add(seconds)
+        self._turns.end()
         if (above := current()) is not None and above.recorded:
             now = time.time_ns()
             failed = type(error).__name__ if error is not None else None

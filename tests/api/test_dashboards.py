@@ -83,6 +83,61 @@ def test_promtool_takes_rules_and_questions(tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+FIRING = {
+    "LeadMartsNothingServed": {'leadmarts_publication_number{worker="1"}': "0x60"},
+    "LeadMartsPublicationOld": {
+        'leadmarts_publication_published_timestamp_seconds{worker="1"}': "-100000x60"
+    },
+    "LeadMartsSourceStale": {
+        f'leadmarts_source_committed_timestamp_seconds{{worker="1",source="{source}"}}': "-99999x60"
+        for source in ("leads", "spends")
+    },
+    "LeadMartsFailures": {
+        'leadmarts_requests_total{method="GET",route="/a",status="503",worker="0"}': "0+2x60"
+    },
+    "LeadMartsFailures ": {'leadmarts_answers_broken_total{worker="0"}': "0+2x60"},
+    "LeadMartsRequestsRefused": {
+        'leadmarts_requests_refused_total{worker="0"}': "0+50x60",
+        'leadmarts_requests_total{method="GET",route="none",status="503",worker="0"}': "0+50x60",
+    },
+    "LeadMartsQueriesWait": {'leadmarts_queries_waiting{worker="0"}': "1x60"},
+}
+"""What makes an alert fire, and no other, beside a worker that is well; each minute for an hour."""
+
+WELL = {
+    'leadmarts_publication_number{worker="0"}': "2x60",
+    'leadmarts_publication_published_timestamp_seconds{worker="0"}': "0+60x60",
+    'leadmarts_source_committed_timestamp_seconds{worker="0",source="leads"}': "0+60x60",
+    'leadmarts_source_committed_timestamp_seconds{worker="0",source="spends"}': "-999999x60",
+    'leadmarts_requests_total{method="GET",route="/a",status="200",worker="0"}': "0+100x60",
+}
+
+
+@pytest.mark.parametrize("fires", ["", *FIRING])
+def test_an_alert_fires_when_it_should(tmp_path, fires):
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus.")
+    series = WELL | FIRING.get(fires, {})
+    names = [rule["alert"] for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]]
+    expected = {name: [] for name in names} | ({fires.strip(): [{}]} if fires else {})
+    questions = [
+        {
+            "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})',
+            "eval_time": "1h",
+            "exp_samples": [{"labels": "{}", "value": 1}] * len(fired),
+        }
+        for name, fired in expected.items()
+    ]
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": questions}
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps({"rule_files": [str(RULES)], "tests": [test]}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_promtool_takes_the_metrics(client):
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed: apt-get install prometheus.")

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from litestar.exceptions import ServiceUnavailableException
 
 from api.auth.bearer import Bearer
 from api.hot import HotPath
@@ -14,6 +15,11 @@ from publication import Store
 
 KEPT = [(b"etag", b'"x"'), (b"cache-control", b"public, max-age=0"), (b"content-length", b"6")]
 NOT_KEPT = [(b"content-length", b"6")]
+SCOPE = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+
+
+async def nowhere(message):
+    """Drop what is sent."""
 
 
 @pytest.fixture
@@ -87,6 +93,47 @@ def test_only_what_is_public_is_kept(serving, control):
     assert asked == ["GET", "GET"]
 
 
+def test_a_refusal_is_counted_without_a_duration(serving):
+    """Very many that took no time would hide how long the others take."""
+    traffic = Traffic()
+    refusal = ({"type": "http.response.start", "status": 503, "headers": []},)
+
+    async def go():
+        async with serving() as served:
+            hot = HotPath(None, served, Bearer(None, None), traffic, lambda _scope: refusal)
+            await hot(SCOPE, None, nowhere)
+            await hot({**SCOPE, "method": "PATCH"}, None, nowhere)
+
+    asyncio.run(go())
+    assert traffic.refused == 2
+    assert traffic.tallies["none"].counts == {("GET", 503): 1, ("other", 503): 1}
+    assert sum(traffic.tallies["none"].durations.counts) == 0
+
+
+def test_an_answer_that_breaks_off_is_a_failure(serving, monkeypatch):
+    traffic, spans = Traffic(), []
+    monkeypatch.setattr("api.observing.traffic.record", spans.append)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": NOT_KEPT})
+        if scope["path"] == "/breaks":
+            scope["state"]["broken"] = True
+            raise ServiceUnavailableException
+
+    async def go():
+        async with serving() as served:
+            hot = HotPath(app, served, Bearer(None, None), traffic)
+            await hot(SCOPE, None, nowhere)
+            assert (traffic.broken, spans) == (0, [])
+            await hot({**SCOPE, "path": "/breaks"}, None, nowhere)
+
+    asyncio.run(go())
+    assert traffic.broken == 1
+    (span,) = spans
+    assert span.error == "The answer broke off."
+    assert span.trace.recorded
+
+
 def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publication, make_events):
     """What was asked of the old one is answered from the new one before anybody asks."""
     numbers = []
@@ -96,22 +143,18 @@ def test_a_new_publication_is_warm_before_it_is_served(tmp_path, make_publicatio
         await send({"type": "http.response.start", "status": 200, "headers": KEPT})
         await send({"type": "http.response.body", "body": b"onetwo", "more_body": False})
 
-    async def nowhere(message):
-        pass
-
     async def go():
         make_publication(tmp_path, make_events(1))
         processes = Processes(1)
         served = Serving(Store(tmp_path), {}, processes)
         hot = HotPath(app, served, Bearer(None, None), Traffic())
-        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
         async with processes.lifespan(), served.lifespan(None), asyncio.timeout(20):
-            await hot(scope, None, nowhere)
+            await hot(SCOPE, None, nowhere)
             make_publication(tmp_path, make_events(2))
             while served.publication.manifest.number == 1:  # noqa: ASYNC110 nothing sets an event
                 await asyncio.sleep(0.02)
             assert numbers == [1, 2]
-            await hot(scope, None, nowhere)
+            await hot(SCOPE, None, nowhere)
             assert numbers == [1, 2]
 
     asyncio.run(go())

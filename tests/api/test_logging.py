@@ -107,6 +107,14 @@ def test_no_secret_is_logged_or_sent(served_with):
     assert collector.spans
 
 
+def test_of_a_long_request_the_log_has_the_beginning(run_server):
+    with run_server(LEADMARTS_LOG_FORMAT="json") as server, server.client() as client:
+        client.get(f"/nowhere/{'p' * 600}?a=1&b={'eyJ-' * 4000}")
+        (line,) = [line for line in lines(server) if line.get("status") == 404]
+    assert line["path"] == "/nowhere/…"
+    assert line["query"] == "a=1&…"
+
+
 def test_one_log_may_be_chosen(run_server, make_publication, make_events, tmp_path):
     make_publication(tmp_path / "publications", make_events(1))
     with run_server(LEADMARTS_LOG_FORMAT="json") as server:

@@ -1,5 +1,6 @@
 """What /metrics shows, against what was asked; of several workers too."""
 
+import re
 import time
 from datetime import datetime
 
@@ -15,7 +16,9 @@ def read(client):
     """All figures, by name and labels."""
     answer = client.get("/metrics")
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert re.fullmatch(
+        r"text/plain; version=[\d.]+; charset=utf-8", answer.headers["content-type"]
+    )
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(answer.text)
@@ -131,7 +134,9 @@ def test_before_the_first_publication_there_are_figures_too(run_server):
 def test_openmetrics_is_given_to_who_asks_for_it(client):
     asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
     answer = httpx.get(f"{client.base_url}/metrics", headers=asked)
-    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.headers.get_list("content-type") == [
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    ]
     assert answer.text.endswith("# EOF\n")
     assert answer.headers["cache-control"] == "no-store"
 

@@ -255,6 +255,26 @@ def test_a_step_waits_for_its_turn_only_so_long(opened, monkeypatch):
     asyncio.run(go())
 
 
+def test_a_step_is_counted_without_its_wait_for_another(opened):
+    """Both have a turn, but there is one process."""
+
+    async def go():
+        async with opened(1.0, count=1) as publication, asyncio.timeout(20):
+            with ExitStack() as works:
+                slow, quick = (works.enter_context(publication.work()) for _ in range(2))
+                running = asyncio.create_task(slow.rows(SLOW, {}))
+                await asyncio.sleep(0)
+                begun = time.monotonic()
+                await quick.rows("select 1", {})
+                assert time.monotonic() - begun > 0.5
+                with pytest.raises(ServiceUnavailableException, match="more than 1 seconds"):
+                    await running
+                counted = dict(quick._processes.turns.durations.sample({}).buckets)
+                assert (counted["0.5"], counted["+Inf"]) == (1, 2)
+
+    asyncio.run(go())
+
+
 def test_a_file_that_is_none(opened, tmp_path):
     async def go():
         processes = Processes(2)

@@ -1,5 +1,6 @@
 """No character forges a line of the log, and no secret stands in one."""
 
+import time
 import unicodedata
 
 import pytest
@@ -54,6 +55,13 @@ SECRETS = [
     ("DefaultEndpointsProtocol=https;AccountKey={};Suffix=x", "a1b2c3d4=="),
     ("X-Amz-Signature={}", "0123abcd"),
     ("cannot reach https://user:{}@store.example/b", "hunter22"),
+    ("postgres://user:p@{}@store.example/b", "sword9"),
+    ("aws_secret_access_key={}", "wJalrXUtnFEMI"),
+    ("LEADMARTS_SIGNING_KEY={}", "a-key-that-nobody-knows"),
+    ("AZURE_STORAGE_SAS_TOKEN='{}'", "se2026"),
+    ("?api-key={}", "k1k2k3"),
+    ("x-api-key: {}", "k1k2k3k4"),
+    ("of-a-client-{}", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"),
     ("key -----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY----- x", "MIIEvQIBADANBg"),
 ]
 
@@ -63,6 +71,35 @@ def test_what_looks_like_a_secret_is_hidden(line, secret):
     cleaned = without_secrets(line.replace("{}", secret))
     assert secret not in cleaned
     assert cleaning.HIDDEN in cleaned
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "eyJ-",
+        "eyJ.",
+        "-eyJ.a",
+        "a-",
+        "api_",
+        "password ",
+        "key = ",
+        "bearer ",
+        "://a:",
+        "@",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END ",
+        " ",
+        "secret_",
+    ],
+)
+def test_no_text_takes_long(piece):
+    """Anybody can have 128 KiB of it cleaned, while all others wait."""
+    text = piece * (2**17 // len(piece))
+    begun = time.process_time()
+    without_secrets(f"://a:{text}")
+    without_secrets(f"password{text}")
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
