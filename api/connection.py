@@ -29,8 +29,13 @@ SLOWEST = 1024
 SPARE = 64
 """How many connections beyond the limit are told that they are; the others are closed at once."""
 
-Refusal = tuple[int, str]
+SOON_OVER = 1.0
+"""Seconds that one beyond the limit has to ask, so that it keeps no place from the next."""
 
+Refusal = tuple[int, str, *tuple[tuple[bytes, bytes], ...]]
+"""The status, one sentence, and further header fields."""
+
+NO_ROOM = (503, FULL, SOON)
 TOO_SLOW = (408, "The request did not come to its end in time; send it faster.")
 HEAD_TOO_LARGE = (431, f"The request's head has more than {LARGEST_HEAD:,} bytes; ask for less.")
 BODY_TOO_LARGE = (413, f"The request's body has more than {LARGEST_BODY:,} bytes; send less.")
@@ -58,6 +63,7 @@ class Connection(HttpToolsProtocol):
         """
         super().__init__(*arguments, **named)
         self._most = capacity.connections
+        self._over = False  # there were as many as may be before it came
         self._patience = capacity.client_seconds
         self._coming = False  # a request has begun and not ended
         self._in_head = False
@@ -75,7 +81,10 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._most + SPARE:
             transport.abort()
             return
-        self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
+        # Once for all: whoever was there first stays, however many come later.
+        self._over = len(self.connections) > self._most
+        patience = min(SOON_OVER, self._patience) if self._over else self._patience
+        self._request_clock = self.loop.call_later(patience, self._request_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks; see :class:`asyncio.Protocol`."""
@@ -85,10 +94,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request, or several; see :class:`asyncio.Protocol`."""
-        if len(self.connections) > self._most:
+        if self._over:
             # Now that something was read, so that the answer arrives before the end does.
-            self.transport.write(written(503, FULL, SOON))
-            self.transport.close()
+            self._refuse(NO_ROOM)
             return
         self._chunk = len(data)
         self._first = not self._coming
@@ -176,7 +184,7 @@ class Connection(HttpToolsProtocol):
         if self.flow.read_paused:  # it is not read: another one is answered first
             self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
         else:
-            self._refuse(TOO_SLOW)
+            self._refuse(NO_ROOM if self._over else TOO_SLOW)
 
     def _stop_request_clock(self) -> None:
         if self._request_clock is not None:

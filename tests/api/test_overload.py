@@ -296,6 +296,30 @@ def test_connections_beyond_the_limit_are_told_so(small, wait_until):
     wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
 
 
+def test_who_was_there_first_is_answered(small, wait_until):
+    """However many come later, and whether or not they say anything."""
+
+    def is_answered(connection):
+        connection.sendall(HEAD + b"\r\n")
+        answer = b""
+        while not answer.endswith(b"}"):
+            part = connection.recv(1 << 16)
+            assert part, answer
+            answer += part
+        return answer.startswith(b"HTTP/1.1 200")
+
+    before = small.descriptors()
+    held = [send(small) for _ in range(24)]
+    assert all(is_answered(connection) for connection in held)
+    silent = send(small)
+    assert read(send(small, HEAD + b"\r\n"))[0] == 503
+    assert all(is_answered(connection) for connection in held)
+    assert read(silent)[0] == 503
+    for connection in held:
+        connection.close()
+    wait_until(lambda: small.descriptors() <= before, what="closed connections")
+
+
 def test_a_server_that_ends_answers_what_it_has_begun(
     run_server, make_publication, tmp_path, wait_until
 ):
