@@ -151,12 +151,17 @@ class Connection(HttpToolsProtocol):
         """Write again; see :class:`asyncio.Protocol`."""
         super().resume_writing()
         self._stop_answer_clock()
+        self._watch_the_rest()
+
+    def on_response_complete(self) -> None:
+        """End an answer, and the connection if it was the last one; a call of uvicorn's."""
+        super().on_response_complete()
+        self._watch_the_rest()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nothing more is asked on, as soon as its client has all."""
         super().timeout_keep_alive_handler()
-        if self.transport.get_write_buffer_size():
-            self._start_answer_clock()
+        self._watch_the_rest()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that the parser stopped at; uvicorn calls it with a sentence."""
@@ -168,6 +173,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(written(*refusal))
         self.transport.close()
+        self._watch_the_rest()
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -201,6 +207,11 @@ class Connection(HttpToolsProtocol):
         if taken < SLOWEST * self._patience:
             self.transport.abort()
         else:
+            self._start_answer_clock()
+
+    def _watch_the_rest(self) -> None:
+        """Wait no longer than for other answers for what a connection that closes still holds."""
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._start_answer_clock()
 
     def _stop_answer_clock(self) -> None:

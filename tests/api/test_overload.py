@@ -11,13 +11,18 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import psutil
 import pytest
+import uvicorn
 from litestar.config.cors import CORSConfig
+from uvicorn.server import ServerState
 
 from api.admission import BURST, MOMENT, REST, Admission
+from api.capacity import Capacity
+from api.connection import Connection
 
 MART = "/api/v1/marts/long"
 LONG = "select n, 'text ' || n as t from range(400000) r(n)"
@@ -210,6 +215,50 @@ def test_a_slow_reader_keeps_no_place(small, wait_until):
     wait_until(lambda: small.descriptors() <= before, what="closed connections")
     for reader in readers:
         reader.close()
+
+
+def test_the_rest_of_a_last_answer_is_not_kept_for_ever(wait_until):
+    """The server closes the connection while some is left, too little to stop it from writing."""
+
+    async def go():
+        clients, servers = [], []
+        for _ in range(3):
+            server, client = socket.socketpair()
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            clients.append(client)
+            servers.append(server)
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": bytes(40_000)})
+
+        config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
+        state = ServerState()
+        made = partial(Connection, config, state, {}, capacity=Capacity(client_seconds=1))
+        loop = asyncio.get_running_loop()
+        for server in servers:
+            await loop.connect_accepted_socket(made, server)
+        clients[0].sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        clients[1].sendall(b"GET / HTTP/1.0\r\n\r\n")
+        clients[2].sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+        def left(closing):
+            """Tell how many hold something."""
+            transports = [one.transport for one in list(state.connections)]
+            return sum(
+                one.is_closing() == closing and one.get_write_buffer_size() > 0
+                for one in transports
+            )
+
+        await asyncio.to_thread(wait_until, lambda: (left(True), left(False)) == (2, 1))
+        clients[2].sendall(b"no HTTP\r\n\r\n")  # which is refused
+        await asyncio.to_thread(wait_until, lambda: left(True) == 3)
+        await asyncio.to_thread(wait_until, lambda: not state.connections, seconds=5)
+        for client in clients:
+            client.close()
+
+    asyncio.run(go())
 
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
