@@ -23,6 +23,10 @@ LARGEST_HEAD = 128 * 1024
 LARGEST_BODY = 64 * 1024
 """Bytes of a request's body. The routes that take one take less, and say so better."""
 
+LARGEST_REQUEST = LARGEST_HEAD + 8 * LARGEST_BODY
+"""Bytes of all of a request. A body in chunks of a byte each takes six times as many as it has; the
+rest are chunk extensions and trailer fields, which nobody reads."""
+
 SLOWEST = 1024
 """Bytes a second: whoever takes less of an answer is not waited for."""
 
@@ -102,8 +106,11 @@ class Connection(HttpToolsProtocol):
         self._first = not self._coming
         self._size += self._chunk
         super().data_received(data)
-        if self._in_head and self._size > LARGEST_HEAD and not self.transport.is_closing():
-            self._refuse(HEAD_TOO_LARGE)
+        if self._coming and not self.transport.is_closing():
+            if self._in_head and self._size > LARGEST_HEAD:
+                self._refuse(HEAD_TOO_LARGE)
+            elif self._size > LARGEST_REQUEST:
+                self._refuse(BODY_TOO_LARGE)
         if self.transport.is_closing() or not self._awaits_request():
             self._stop_request_clock()
         elif self._request_clock is None:
@@ -116,6 +123,11 @@ class Connection(HttpToolsProtocol):
         self._size = self._chunk if self._first else 0
         self._first = False
         self._body = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, but no trailer field; a call of the parser's."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """End a request's head; a call of the parser's."""

@@ -264,6 +264,7 @@ def test_the_rest_of_a_last_answer_is_not_kept_for_ever(wait_until):
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+CHUNKED = FORM + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"2000\r\n" + b"a" * 0x2000 + b"\r\n"
 
 
@@ -274,7 +275,9 @@ CHUNK = b"2000\r\n" + b"a" * 0x2000 + b"\r\n"
         ([HEAD, *[b"X: " + b"a" * 20_000 + b"\r\n"] * 9], 431),
         ([b"GET /" + b"a" * 140_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 431),
         ([POST + b"Content-Length: 70000\r\n\r\n"], 413),
-        ([POST + FORM + b"Transfer-Encoding: chunked\r\n\r\n", *[CHUNK] * 9], 413),
+        ([POST + CHUNKED, *[CHUNK] * 9], 413),
+        ([POST + CHUNKED, b"0\r\n", *[b"X: " + b"a" * 20_000 + b"\r\n"] * 60, b"\r\n"], 413),
+        ([POST + CHUNKED, *[b"1;x=" + b"a" * 20_000 + b"\r\na\r\n"] * 60, b"0\r\n\r\n"], 413),
         ([b"this is no HTTP\r\n\r\n"], 400),
         ([HEAD + b"Content-Length: many\r\n\r\n"], 400),
     ],
