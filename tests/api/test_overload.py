@@ -20,7 +20,7 @@ import uvicorn
 from litestar.config.cors import CORSConfig
 from uvicorn.server import ServerState
 
-from api.admission import BURST, MOMENT, REST, Admission
+from api.admission import BURST, MOMENT, PASSING, REST, Admission
 from api.capacity import Capacity
 from api.connection import Connection
 
@@ -176,6 +176,68 @@ def test_only_a_burst_may_be_more(monkeypatch):
         assert await ask(5) == 0
         await answer()
         assert set(statuses) == {503, None}
+
+    asyncio.run(go())
+
+
+async def send_long(made, scope, send):
+    """Answer as handlers of long answers do; note which parts are made."""
+
+    async def parts():
+        for number in range(3):
+            made.append(number)
+            yield b"part"
+
+    scope["state"]["passing"] = parts()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"held", "more_body": True})
+    async for part in scope["state"]["passing"]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def test_slow_readers_of_long_answers_lock_nobody_out():
+    """One more of them than is sent at once is refused, and has no place from then on."""
+    most = 3
+
+    async def go():
+        end = asyncio.Event()
+        made = []
+
+        async def app(scope, receive, send):
+            await send_long(made, scope, send)
+
+        async def ask(sent):
+            async def send(message):
+                sent.append(message)
+                if message.get("status") == 200:
+                    await end.wait()
+
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {}}
+            for message in admission.refuse(scope):
+                await send(message)
+                return
+            await admission(scope, None, send)
+
+        admission = Admission(app, most, CORSConfig())
+        sent = [[] for _ in range(PASSING + most + 1)]
+        asking = [asyncio.create_task(ask(one)) for one in sent]
+        await asyncio.wait(asking[PASSING:], timeout=5)
+        assert [one[0]["status"] for one in sent] == [200] * PASSING + [503] * (most + 1)
+        for start, body in sent[PASSING:]:
+            headers = dict(start["headers"])
+            assert headers[b"retry-after"] == b"1"
+            assert headers[b"content-type"] == b"application/problem+json"
+            assert json.loads(body["body"])["status"] == 503
+            assert not body["more_body"]
+        assert made == []
+        end.set()
+        await asyncio.gather(*asking)
+        assert made == [0, 1, 2] * PASSING
+        assert all(len(one) == 6 for one in sent[:PASSING])
+        last = []
+        await ask(last)
+        assert last[0]["status"] == 200  # there is room again
 
     asyncio.run(go())
 
