@@ -452,6 +452,7 @@ def test_a_server_that_ends_answers_what_it_has_begun(
         asking = send(server, b"GET %b?%b HTTP/1.1\r\nHost: x\r\n\r\n" % (MART.encode(), query))
         wait_until(lambda: process.cpu_times().user > before + 0.02, what="it to be worked on")
         begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)  # as to a whole group of processes
         server.process.send_signal(signal.SIGTERM)
         status, _, body = read(asking)
         assert (status, body) == (200, b'[{"t":"text 0","x":0}]')
