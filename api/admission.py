@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from litestar.enums import ScopeType
@@ -14,11 +15,22 @@ from api.refusals import SOON, refusal
 
 if TYPE_CHECKING:
     from litestar.config.cors import CORSConfig
-    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+    from litestar.types import (
+        ASGIApp,
+        HTTPResponseStartEvent,
+        HTTPScope,
+        Message,
+        Receive,
+        Scope,
+        Send,
+    )
 
 PASSING = 32
 """How many long answers are sent beside the requests that are worked on: whoever reads slowly takes
-no place from others."""
+no place from others. One more is refused, although its first part is made."""
+
+LONG = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+"""The statuses of answers that may be long."""
 
 FULL = "The server has as much to do as it takes on; ask again in a second."
 
@@ -80,6 +92,9 @@ class Admission:
         """
         if not self._is_full() or scope["path"].startswith(PROBES):
             return ()
+        return self._refusal(scope)
+
+    def _refusal(self, scope: HTTPScope) -> tuple[Message, ...]:
         self._count()
         return refusal(scope, 503, FULL, SOON, *self._readable(scope))
 
@@ -100,16 +115,22 @@ class Admission:
 
     async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         self._enter()
-        passes = False
+        passes = refused = False
 
         async def send_on(message: Message) -> None:
-            nonlocal passes
-            long = message["type"] == "http.response.start" and scope["state"].get("passing")
-            if long and self._passing < PASSING:
-                passes = True
-                self._leave()
-                self._passing += 1
-            await send(message)
+            nonlocal passes, refused
+            if message["type"] == "http.response.start" and _is_long(scope, message):
+                if self._passing < PASSING:
+                    passes = True
+                    self._leave()
+                    self._passing += 1
+                else:
+                    refused = True
+                    await scope["state"]["passing"].aclose()  # so that no more of it is made
+                    for instead in self._refusal(scope):
+                        await send(instead)
+            if not refused:
+                await send(message)
 
         try:
             await self._app(scope, receive, send_on)
@@ -139,6 +160,12 @@ class Admission:
             logger.bind(refused=since).warning(
                 "Requests are refused: {} are being answered, as many as may be.", self._inside
             )
+
+
+def _is_long(scope: HTTPScope, start: HTTPResponseStartEvent) -> bool:
+    """Tell whether the content that follows is sent while it is made."""
+    state = scope["state"]
+    return bool(state.get("passing")) and not state.get("head") and start["status"] in LONG
 
 
 def _own(scope: HTTPScope) -> bool:

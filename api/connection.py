@@ -23,14 +23,23 @@ LARGEST_HEAD = 128 * 1024
 LARGEST_BODY = 64 * 1024
 """Bytes of a request's body. The routes that take one take less, and say so better."""
 
+LARGEST_REQUEST = LARGEST_HEAD + 8 * LARGEST_BODY
+"""Bytes of all of a request. A body in chunks of a byte each takes six times as many as it has; the
+rest are chunk extensions and trailer fields, which nobody reads."""
+
 SLOWEST = 1024
 """Bytes a second: whoever takes less of an answer is not waited for."""
 
 SPARE = 64
 """How many connections beyond the limit are told that they are; the others are closed at once."""
 
-Refusal = tuple[int, str]
+SOON_OVER = 1.0
+"""Seconds that one beyond the limit has to ask, so that it keeps no place from the next."""
 
+Refusal = tuple[int, str, *tuple[tuple[bytes, bytes], ...]]
+"""The status, one sentence, and further header fields."""
+
+NO_ROOM = (503, FULL, SOON)
 TOO_SLOW = (408, "The request did not come to its end in time; send it faster.")
 HEAD_TOO_LARGE = (431, f"The request's head has more than {LARGEST_HEAD:,} bytes; ask for less.")
 BODY_TOO_LARGE = (413, f"The request's body has more than {LARGEST_BODY:,} bytes; send less.")
@@ -58,6 +67,7 @@ class Connection(HttpToolsProtocol):
         """
         super().__init__(*arguments, **named)
         self._most = capacity.connections
+        self._over = False  # there were as many as may be before it came
         self._patience = capacity.client_seconds
         self._coming = False  # a request has begun and not ended
         self._in_head = False
@@ -75,7 +85,10 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._most + SPARE:
             transport.abort()
             return
-        self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
+        # Once for all: whoever was there first stays, however many come later.
+        self._over = len(self.connections) > self._most
+        patience = min(SOON_OVER, self._patience) if self._over else self._patience
+        self._request_clock = self.loop.call_later(patience, self._request_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks; see :class:`asyncio.Protocol`."""
@@ -85,17 +98,19 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request, or several; see :class:`asyncio.Protocol`."""
-        if len(self.connections) > self._most:
+        if self._over:
             # Now that something was read, so that the answer arrives before the end does.
-            self.transport.write(written(503, FULL, SOON))
-            self.transport.close()
+            self._refuse(NO_ROOM)
             return
         self._chunk = len(data)
         self._first = not self._coming
         self._size += self._chunk
         super().data_received(data)
-        if self._in_head and self._size > LARGEST_HEAD and not self.transport.is_closing():
-            self._refuse(HEAD_TOO_LARGE)
+        if self._coming and not self.transport.is_closing():
+            if self._in_head and self._size > LARGEST_HEAD:
+                self._refuse(HEAD_TOO_LARGE)
+            elif self._size > LARGEST_REQUEST:
+                self._refuse(BODY_TOO_LARGE)
         if self.transport.is_closing() or not self._awaits_request():
             self._stop_request_clock()
         elif self._request_clock is None:
@@ -108,6 +123,11 @@ class Connection(HttpToolsProtocol):
         self._size = self._chunk if self._first else 0
         self._first = False
         self._body = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field, but no trailer field; a call of the parser's."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """End a request's head; a call of the parser's."""
@@ -143,12 +163,17 @@ class Connection(HttpToolsProtocol):
         """Write again; see :class:`asyncio.Protocol`."""
         super().resume_writing()
         self._stop_answer_clock()
+        self._watch_the_rest()
+
+    def on_response_complete(self) -> None:
+        """End an answer, and the connection if it was the last one; a call of uvicorn's."""
+        super().on_response_complete()
+        self._watch_the_rest()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nothing more is asked on, as soon as its client has all."""
         super().timeout_keep_alive_handler()
-        if self.transport.get_write_buffer_size():
-            self._start_answer_clock()
+        self._watch_the_rest()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that the parser stopped at; uvicorn calls it with a sentence."""
@@ -160,6 +185,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(written(*refusal))
         self.transport.close()
+        self._watch_the_rest()
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -176,7 +202,7 @@ class Connection(HttpToolsProtocol):
         if self.flow.read_paused:  # it is not read: another one is answered first
             self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
         else:
-            self._refuse(TOO_SLOW)
+            self._refuse(NO_ROOM if self._over else TOO_SLOW)
 
     def _stop_request_clock(self) -> None:
         if self._request_clock is not None:
@@ -193,6 +219,11 @@ class Connection(HttpToolsProtocol):
         if taken < SLOWEST * self._patience:
             self.transport.abort()
         else:
+            self._start_answer_clock()
+
+    def _watch_the_rest(self) -> None:
+        """Wait no longer than for other answers for what a connection that closes still holds."""
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._start_answer_clock()
 
     def _stop_answer_clock(self) -> None:

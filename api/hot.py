@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -46,6 +47,9 @@ WARMED = 32
 
 WARMING = 5.0
 """Seconds after which it is swapped in although some of them are not ready."""
+
+COMPRESSING = 2
+"""How many answers are compressed at once."""
 
 REFUSED = 503
 
@@ -94,6 +98,8 @@ class HotPath:
         self._serving = serving
         self._permits = bearer.permits
         self._traffic = traffic
+        # Of its own: what follows the publications must not wait behind answers.
+        self._compressing = ThreadPoolExecutor(COMPRESSING, "compress")
         serving.warm = self._warm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -204,7 +210,8 @@ class HotPath:
             return None
         body = reply.body
         if coding != "identity":
-            body = await asyncio.to_thread(compress, body, coding)
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(self._compressing, compress, body, coding)
         status, lines = reply.start["status"], list(reply.start["headers"])
         state = asked["state"]
         answer = Answer(status, lines, body, coding, state["permission"])

@@ -9,8 +9,10 @@ from contextlib import suppress
 from api.garbage import look_seldom
 from api.querying.process import serve
 
-# Ctrl-C reaches the whole group of processes; the server ends this one when it is done.
+# Ctrl-C, and a stop by systemd, reach the whole group of processes; the server ends this one when
+# what it has begun is answered: the socket is closed then.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 look_seldom()
 with suppress(OSError):  # the server is gone
     serve(socket.socket(fileno=int(sys.argv[1])))

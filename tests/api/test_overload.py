@@ -11,13 +11,18 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import psutil
 import pytest
+import uvicorn
 from litestar.config.cors import CORSConfig
+from uvicorn.server import ServerState
 
-from api.admission import BURST, MOMENT, REST, Admission
+from api.admission import BURST, MOMENT, PASSING, REST, Admission
+from api.capacity import Capacity
+from api.connection import Connection
 
 MART = "/api/v1/marts/long"
 LONG = "select n, 'text ' || n as t from range(400000) r(n)"
@@ -175,6 +180,68 @@ def test_only_a_burst_may_be_more(monkeypatch):
     asyncio.run(go())
 
 
+async def send_long(made, scope, send):
+    """Answer as handlers of long answers do; note which parts are made."""
+
+    async def parts():
+        for number in range(3):
+            made.append(number)
+            yield b"part"
+
+    scope["state"]["passing"] = parts()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"held", "more_body": True})
+    async for part in scope["state"]["passing"]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def test_slow_readers_of_long_answers_lock_nobody_out():
+    """One more of them than is sent at once is refused, and has no place from then on."""
+    most = 3
+
+    async def go():
+        end = asyncio.Event()
+        made = []
+
+        async def app(scope, receive, send):
+            await send_long(made, scope, send)
+
+        async def ask(sent):
+            async def send(message):
+                sent.append(message)
+                if message.get("status") == 200:
+                    await end.wait()
+
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {}}
+            for message in admission.refuse(scope):
+                await send(message)
+                return
+            await admission(scope, None, send)
+
+        admission = Admission(app, most, CORSConfig())
+        sent = [[] for _ in range(PASSING + most + 1)]
+        asking = [asyncio.create_task(ask(one)) for one in sent]
+        await asyncio.wait(asking[PASSING:], timeout=5)
+        assert [one[0]["status"] for one in sent] == [200] * PASSING + [503] * (most + 1)
+        for start, body in sent[PASSING:]:
+            headers = dict(start["headers"])
+            assert headers[b"retry-after"] == b"1"
+            assert headers[b"content-type"] == b"application/problem+json"
+            assert json.loads(body["body"])["status"] == 503
+            assert not body["more_body"]
+        assert made == []
+        end.set()
+        await asyncio.gather(*asking)
+        assert made == [0, 1, 2] * PASSING
+        assert all(len(one) == 6 for one in sent[:PASSING])
+        last = []
+        await ask(last)
+        assert last[0]["status"] == 200  # there is room again
+
+    asyncio.run(go())
+
+
 def test_kept_answers_need_no_admission(small):
     with small.client() as client:
         expected = client.get(WEEK).json()
@@ -212,9 +279,54 @@ def test_a_slow_reader_keeps_no_place(small, wait_until):
         reader.close()
 
 
+def test_the_rest_of_a_last_answer_is_not_kept_for_ever(wait_until):
+    """The server closes the connection while some is left, too little to stop it from writing."""
+
+    async def go():
+        clients, servers = [], []
+        for _ in range(3):
+            server, client = socket.socketpair()
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            clients.append(client)
+            servers.append(server)
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": bytes(40_000)})
+
+        config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
+        state = ServerState()
+        made = partial(Connection, config, state, {}, capacity=Capacity(client_seconds=1))
+        loop = asyncio.get_running_loop()
+        for server in servers:
+            await loop.connect_accepted_socket(made, server)
+        clients[0].sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        clients[1].sendall(b"GET / HTTP/1.0\r\n\r\n")
+        clients[2].sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+        def left(closing):
+            """Tell how many hold something."""
+            transports = [one.transport for one in list(state.connections)]
+            return sum(
+                one.is_closing() == closing and one.get_write_buffer_size() > 0
+                for one in transports
+            )
+
+        await asyncio.to_thread(wait_until, lambda: (left(True), left(False)) == (2, 1))
+        clients[2].sendall(b"no HTTP\r\n\r\n")  # which is refused
+        await asyncio.to_thread(wait_until, lambda: left(True) == 3)
+        await asyncio.to_thread(wait_until, lambda: not state.connections, seconds=5)
+        for client in clients:
+            client.close()
+
+    asyncio.run(go())
+
+
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+CHUNKED = FORM + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"2000\r\n" + b"a" * 0x2000 + b"\r\n"
 
 
@@ -225,7 +337,9 @@ CHUNK = b"2000\r\n" + b"a" * 0x2000 + b"\r\n"
         ([HEAD, *[b"X: " + b"a" * 20_000 + b"\r\n"] * 9], 431),
         ([b"GET /" + b"a" * 140_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 431),
         ([POST + b"Content-Length: 70000\r\n\r\n"], 413),
-        ([POST + FORM + b"Transfer-Encoding: chunked\r\n\r\n", *[CHUNK] * 9], 413),
+        ([POST + CHUNKED, *[CHUNK] * 9], 413),
+        ([POST + CHUNKED, b"0\r\n", *[b"X: " + b"a" * 20_000 + b"\r\n"] * 60, b"\r\n"], 413),
+        ([POST + CHUNKED, *[b"1;x=" + b"a" * 20_000 + b"\r\na\r\n"] * 60, b"0\r\n\r\n"], 413),
         ([b"this is no HTTP\r\n\r\n"], 400),
         ([HEAD + b"Content-Length: many\r\n\r\n"], 400),
     ],
@@ -296,6 +410,30 @@ def test_connections_beyond_the_limit_are_told_so(small, wait_until):
     wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
 
 
+def test_who_was_there_first_is_answered(small, wait_until):
+    """However many come later, and whether or not they say anything."""
+
+    def is_answered(connection):
+        connection.sendall(HEAD + b"\r\n")
+        answer = b""
+        while not answer.endswith(b"}"):
+            part = connection.recv(1 << 16)
+            assert part, answer
+            answer += part
+        return answer.startswith(b"HTTP/1.1 200")
+
+    before = small.descriptors()
+    held = [send(small) for _ in range(24)]
+    assert all(is_answered(connection) for connection in held)
+    silent = send(small)
+    assert read(send(small, HEAD + b"\r\n"))[0] == 503
+    assert all(is_answered(connection) for connection in held)
+    assert read(silent)[0] == 503
+    for connection in held:
+        connection.close()
+    wait_until(lambda: small.descriptors() <= before, what="closed connections")
+
+
 def test_a_server_that_ends_answers_what_it_has_begun(
     run_server, make_publication, tmp_path, wait_until
 ):
@@ -314,6 +452,7 @@ def test_a_server_that_ends_answers_what_it_has_begun(
         asking = send(server, b"GET %b?%b HTTP/1.1\r\nHost: x\r\n\r\n" % (MART.encode(), query))
         wait_until(lambda: process.cpu_times().user > before + 0.02, what="it to be worked on")
         begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)  # as to a whole group of processes
         server.process.send_signal(signal.SIGTERM)
         status, _, body = read(asking)
         assert (status, body) == (200, b'[{"t":"text 0","x":0}]')
