@@ -6,8 +6,11 @@ sends where follows its own variables and OpenTelemetry's.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
+import time
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from telemetry import tracing
@@ -28,6 +31,9 @@ _sending: int | None = None
 PATIENCE = "3"
 """Seconds for which a command waits for a collector that does not answer, unless
 ``OTEL_EXPORTER_OTLP_TIMEOUT`` says otherwise."""
+
+MOMENT = 0.5
+"""Seconds that all figures together may be old: they are sent once in many seconds."""
 
 
 def send(settings: Settings, service: str) -> bool:
@@ -118,8 +124,6 @@ def _receiver(settings: Settings, service: str) -> Callable[[Span], None]:
             started.set_status(otel.StatusCode.ERROR, str(clean(span.error)))
         started.end(span.ended)
 
-    from threading import Lock  # noqa: PLC0415
-
     lock = Lock()
     return receive
 
@@ -141,10 +145,11 @@ def observe(read: Callable[[], Iterable[Family]]) -> None:
     from opentelemetry import metrics  # noqa: PLC0415 -- only where somebody is sent to
 
     meter = metrics.get_meter("lead_marts")
+    latest = _Latest(read)
 
     def reading(name: str, counted: bool) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def call(_options: CallbackOptions) -> Iterable[Observation]:
-            for family in read():
+            for family in latest.read():
                 if family.name == name:
                     for sample in family.samples:
                         value = sample.buckets[-1][1] if counted else sample.value
@@ -152,7 +157,7 @@ def observe(read: Callable[[], Iterable[Family]]) -> None:
 
         return call
 
-    for family in read():
+    for family in latest.read():
         if family.kind == "gauge":
             meter.create_observable_gauge(
                 family.name, [reading(family.name, False)], description=family.about
@@ -167,3 +172,21 @@ def observe(read: Callable[[], Iterable[Family]]) -> None:
             meter.create_observable_counter(
                 f"{family.name}_count", [reading(family.name, True)], description=family.about
             )
+
+
+class _Latest:
+    """Figures that are read once for all instruments, which ask for them one after the other."""
+
+    def __init__(self, read: Callable[[], Iterable[Family]]) -> None:
+        self._read = read
+        self._families: list[Family] = []
+        self._until = -math.inf
+        self._lock = Lock()
+
+    def read(self) -> list[Family]:
+        """Return the figures of the moment."""
+        with self._lock:
+            if (now := time.monotonic()) >= self._until:
+                self._families = list(self._read())
+                self._until = now + MOMENT
+            return self._families

@@ -27,11 +27,12 @@ class Figures:
         self._processes = processes
 
     def read(self) -> list[Family]:
-        """Return all of them as they are now."""
+        """Return all of them as they are now; any thread may."""
         return [*self._requests(), *self._publication(), *self._queries()]
 
     def _requests(self) -> Iterable[Family]:
         traffic = self._traffic
+        tallies = list(traffic.tallies.items())  # another thread may count meanwhile
         yield Family(
             "leadmarts_requests",
             "counter",
@@ -39,8 +40,8 @@ class Figures:
             ("method", "route", "status"),
             [
                 Sample({"method": method, "route": route, "status": str(status)}, number)
-                for route, tally in traffic.tallies.items()
-                for (method, status), number in tally.counts.items()
+                for route, tally in tallies
+                for (method, status), number in list(tally.counts.items())
             ],
         )
         yield Family(
@@ -49,7 +50,7 @@ class Figures:
             "From a request's headers to the last byte of its answer given to the server, unless "
             "it was refused for want of room.",
             ("route",),
-            [tally.durations.sample({"route": route}) for route, tally in traffic.tallies.items()],
+            [tally.durations.sample({"route": route}) for route, tally in tallies],
         )
         yield _plain(
             "leadmarts_cache_hits",

@@ -30,6 +30,10 @@ PATIENCE = 2.0
 """Seconds for a worker to answer: one that is just ending, or stuck, must not hold up the others'
 figures."""
 
+FRESH = 1.0
+"""Seconds for which what the others told is told again: who asks often, as anybody may, must not
+make work for all of them each time."""
+
 MOST = 1024
 """How many workers there can be; nobody has so many cores."""
 
@@ -47,6 +51,8 @@ class Workers:
         self._read = read
         self._folder = folder
         self._number = 0
+        self._round: asyncio.Task[dict[str, list[Family]]] | None = None
+        self._round_begun = 0.0
 
     @classmethod
     def from_environment(cls, read: Callable[[], list[Family]]) -> Workers:
@@ -103,15 +109,27 @@ class Workers:
     async def figures(self) -> dict[str, list[Family]]:
         """Ask all workers for their figures; return them by the worker's number.
 
-        One that does not answer is left out: a gap is honest, an old figure is not.
+        One that does not answer is left out: a gap is honest, an old figure is not. The others are
+        asked once a second at most, however many ask here.
         """
-        own = {str(self._number): self._read()}
-        if self._folder is None:
-            return own
-        others = [path for path in self._folder.glob("*.socket") if path.stem != str(self._number)]
-        answers = await asyncio.gather(*map(_ask, others))
-        told = {path.stem: answer for path, answer in zip(others, answers, strict=True) if answer}
-        return dict(sorted({**own, **told}.items(), key=lambda item: int(item[0])))
+        others: dict[str, list[Family]] = {}
+        if self._folder is not None:
+            now = asyncio.get_running_loop().time()
+            if self._round is None or (now - self._round_begun > FRESH and self._round.done()):
+                asking = _ask_all(self._others(self._folder))
+                self._round, self._round_begun = asyncio.create_task(asking), now
+            others = await asyncio.shield(self._round)  # though one of those who wait may leave
+        together = {**others, str(self._number): self._read()}
+        return dict(sorted(together.items(), key=lambda item: int(item[0])))
+
+    def _others(self, folder: Path) -> list[Path]:
+        return [path for path in folder.glob("*.socket") if path.stem != str(self._number)]
+
+
+async def _ask_all(sockets: list[Path]) -> dict[str, list[Family]]:
+    """Ask some workers; return what they answer by their numbers."""
+    answers = await asyncio.gather(*map(_ask, sockets))
+    return {path.stem: answer for path, answer in zip(sockets, answers, strict=True) if answer}
 
 
 async def _ask(path: Path) -> list[Family]:

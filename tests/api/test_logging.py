@@ -1,6 +1,7 @@
 """What a server logs of requests, to whom a line belongs, and what no line has."""
 
 import json
+from base64 import b64encode
 
 import pytest
 
@@ -16,6 +17,7 @@ PRODUCTION = {
 }
 ALL = {"LEADMARTS_REQUEST_SAMPLE": "1"}
 SECRET = "a-password-that-nobody-may-read"
+WRONG = "another-that-is-wrong"
 
 
 @pytest.fixture
@@ -92,16 +94,22 @@ def test_no_secret_is_logged_or_sent(served_with):
     ):
         token = server.token("ada", SECRET)
         bearer = {"Authorization": f"Bearer {token}"}
-        for secret in (token, SECRET, *hidden.values(), *PRODUCTION.values()):
+        for secret in (token, *hidden.values(), PRODUCTION["LEADMARTS_SIGNING_KEY"]):
             client.get(f"/nowhere/{secret}", params={"token": secret, "x": secret})
             client.get(COUNTS, params={secret: secret}, headers={"X-Request-ID": secret})
             client.get("/api/v1/marts/marketing_conversions", headers=bearer)
             client.get("/api/v1/marts/marketing_conversions", params={"select": secret})
-            client.post("/api/auth/token/", data={"grant_type": "password", "password": secret})
-        client.get("/api/auth/token/", auth=("ada", f"{SECRET}-wrong"))
+        # Passwords have no shape and are known to nobody here, so they stand where they belong.
+        for password in (SECRET, WRONG):
+            form = {"grant_type": "password", "username": "ada", "password": password}
+            for data in (form, {"password": password}, {**form, "scope": "nothing"}):
+                client.post("/api/auth/token/", data=data)
+            client.get("/api/auth/token/", auth=("ada", password))
+            client.get("/nowhere", auth=("ada", password))
         log = server.log()
     key = PRODUCTION["LEADMARTS_SIGNING_KEY"]
-    for secret in (token, key, *hidden.values(), token.rpartition(".")[2]):
+    basic = [b64encode(f"ada:{password}".encode()).decode() for password in (SECRET, WRONG)]
+    for secret in (token, key, *hidden.values(), token.rpartition(".")[2], SECRET, WRONG, *basic):
         assert secret not in log
         assert secret.encode() not in collector.raw
     assert collector.spans

@@ -1,5 +1,6 @@
 """What /metrics shows, against what was asked; of several workers too."""
 
+import asyncio
 import re
 import time
 from datetime import datetime
@@ -7,6 +8,9 @@ from datetime import datetime
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from api.observing.workers import FRESH, Workers
+from telemetry import Family, Sample
 
 COUNTS = "/api/v1/transformation/count_date_by_week"
 MART = "/api/v1/marts/lead_event_counts_weekly"
@@ -139,6 +143,31 @@ def test_openmetrics_is_given_to_who_asks_for_it(client):
     ]
     assert answer.text.endswith("# EOF\n")
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_who_asks_often_does_not_make_all_workers_work(tmp_path):
+    """The others are asked once for all who ask at a time; what is their own is always new."""
+    read = {"0": 0, "1": 0}
+
+    def worker(number):
+        def count():
+            read[number] += 1
+            return [Family("asked", "counter", "", (), [Sample({}, read[number])])]
+
+        return Workers(count, tmp_path)
+
+    async def go():
+        one, other = worker("0"), worker("1")
+        async with one.lifespan(None), other.lifespan(None):
+            seen = await asyncio.gather(*(one.figures() for _ in range(5)))
+            seen.append(await one.figures())
+            assert read == {"0": 6, "1": 1}
+            assert [list(figures) for figures in seen] == [["0", "1"]] * 6
+            one._round_begun -= FRESH
+            await one.figures()
+            assert read["1"] == 2
+
+    asyncio.run(go())
 
 
 def test_whoever_of_the_workers_answers_tells_of_all(
