@@ -79,7 +79,7 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(PROBES) or _own(scope):
+        if scope["type"] != ScopeType.HTTP or scope["path"] in PROBES or _own(scope):
             await self._app(scope, receive, send)
         else:
             await self._let_in(scope, receive, send)
@@ -90,7 +90,7 @@ class Admission:
         Returns:
             What it is answered if there is none; nothing if it may come in.
         """
-        if not self._is_full() or scope["path"].startswith(PROBES):
+        if not self._is_full() or scope["path"] in PROBES:
             return ()
         return self._refusal(scope)
 

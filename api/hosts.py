@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 """A name or an address, and perhaps a port (RFC 9110 §7.2)."""
 
-PROBES = ("/health/", "/metrics")
+PROBES = frozenset(
+    path + slash for path in ("/health/live", "/health/ready", "/metrics") for slash in ("", "/")
+)
 """What machines ask by whatever address they know, at any time; it tells nothing of any row."""
 
 
@@ -47,7 +49,7 @@ class Hosts:
             given = [value for name, value in scope["headers"] if name == b"host"]
             # HTTP/1.0 knows no such header, and neither do browsers of that age.
             ours = len(given) == 1 and self._known(given[0])
-            if not ours and not scope["path"].startswith(PROBES):
+            if not ours and scope["path"] not in PROBES:
                 host = shown(b", ".join(given).decode("latin-1")) or "no host"
                 detail = f"This server does not answer for {host}; ask it by its own name."
                 for message in refusal(scope, 421, detail):

@@ -105,7 +105,11 @@ def test_a_server_answers_to_no_others(production, host):
             )
             assert len(answer.content) < 1000
         # Machines ask how it is by whatever address they know.
-        assert client.get("/health/ready", headers={"Host": "10.0.0.1"}).status_code == 200
+        elsewhere = {"Host": "10.0.0.1"}
+        for path in ("/health/live", "/health/ready/", "/metrics"):
+            assert client.get(path, headers=elsewhere).status_code == 200
+        for path in ("/health/", "/health/ready/x", "/metrics-of-all"):
+            assert client.get(path, headers=elsewhere).status_code == 421
 
 
 def test_a_failure_tells_nothing_of_where_things_are(
