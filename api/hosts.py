@@ -32,14 +32,18 @@ class Hosts:
     and read what is meant for this network only.
     """
 
-    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, names: Sequence[str], secure: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         """Stand in front of an app.
 
         Args:
             app: The app.
             names: The hosts, in small letters; one without a port stands for all of its ports.
+            secure: What a refusal carries as well.
         """
         self._app = app
+        self._secure = secure
         self._names = frozenset(names)
         self._known = lru_cache(256)(self._is_known)
 
@@ -52,7 +56,7 @@ class Hosts:
             if not ours and scope["path"] not in PROBES:
                 host = shown(b", ".join(given).decode("latin-1")) or "no host"
                 detail = f"This server does not answer for {host}; ask it by its own name."
-                for message in refusal(scope, 421, detail):
+                for message in refusal(scope, 421, detail, *self._secure):
                     await send(message)
                 return
         await self._app(scope, receive, send)
