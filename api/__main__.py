@@ -21,6 +21,7 @@ from api.auth.command import users
 from api.connection import Connection
 from api.export import openapi
 from api.observing import workers as meeting
+from api.protection import secure
 from api.settings import Settings, SettingsError
 from telemetry import log
 
@@ -79,10 +80,12 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
     with listen(host, port) as listening, suppress(KeyboardInterrupt):
         if check:
             return
+        guard = secure(settings.hsts_seconds)
+        made = partial(Connection, capacity=settings.capacity, secure=guard)
         config = uvicorn.Config(
             "api.app:create_app",
             factory=True,
-            http=cast("type[asyncio.Protocol]", partial(Connection, capacity=settings.capacity)),
+            http=cast("type[asyncio.Protocol]", made),
             workers=workers,
             log_config=None,
             log_level="warning",

@@ -14,6 +14,8 @@ from api.hosts import PROBES
 from api.refusals import SOON, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from litestar.config.cors import CORSConfig
     from litestar.types import (
         ASGIApp,
@@ -58,19 +60,23 @@ class Admission:
         refused: How many it has refused.
     """
 
-    def __init__(self, app: ASGIApp, most: int, cors: CORSConfig) -> None:
+    def __init__(
+        self, app: ASGIApp, most: int, cors: CORSConfig, secure: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         """Stand in front of an app.
 
         Args:
             app: The app.
             most: How many requests may be in it at once, for longer than a moment.
             cors: Which pages may read a refusal.
+            secure: What a refusal carries as well.
         """
         self._app = app
         self._most = most
         self._crowded_since = -math.inf  # since when there are as many, but for short rests
         self._crowded_until = -math.inf
         self._cors = cors
+        self._secure = secure
         self._inside = 0
         self._passing = 0
         self._said = 0
@@ -79,7 +85,7 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(PROBES) or _own(scope):
+        if scope["type"] != ScopeType.HTTP or scope["path"] in PROBES or _own(scope):
             await self._app(scope, receive, send)
         else:
             await self._let_in(scope, receive, send)
@@ -90,13 +96,13 @@ class Admission:
         Returns:
             What it is answered if there is none; nothing if it may come in.
         """
-        if not self._is_full() or scope["path"].startswith(PROBES):
+        if not self._is_full() or scope["path"] in PROBES:
             return ()
         return self._refusal(scope)
 
     def _refusal(self, scope: HTTPScope) -> tuple[Message, ...]:
         self._count()
-        return refusal(scope, 503, FULL, SOON, *self._readable(scope))
+        return refusal(scope, 503, FULL, SOON, *self._secure, *self._readable(scope))
 
     def _is_full(self) -> bool:
         if self._inside < self._most:

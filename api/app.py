@@ -32,7 +32,7 @@ from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
 from api.problems import AnyRequest, answer_problem, no_coding, no_publication
-from api.protection import Protection
+from api.protection import Protection, secure
 from api.querying.pool import HUNG_AFTER, Processes
 from api.serving import Serving
 from api.settings import Settings, SettingsError
@@ -156,10 +156,11 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    admission = Admission(framework, settings.processes * (1 + capacity.queue), cors)
+    guard = secure(settings.hsts_seconds)
+    admission = Admission(framework, settings.processes * (1 + capacity.queue), cors, guard)
     app = HotPath(admission, serving, bearer, traffic, admission.refuse)
     look_seldom()
-    return Hosts(app, settings.hosts) if settings.hosts else app
+    return Hosts(app, settings.hosts, guard) if settings.hosts else app
 
 
 @asynccontextmanager

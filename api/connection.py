@@ -14,6 +14,7 @@ from api.refusals import SOON, written
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
     from api.capacity import Capacity
 
@@ -57,16 +58,24 @@ class Connection(HttpToolsProtocol):
     what was written to it. Neither runs while an answer is made.
     """
 
-    def __init__(self, *arguments: Any, capacity: Capacity, **named: Any) -> None:  # noqa: ANN401 -- uvicorn's own
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 -- uvicorn's own
+        capacity: Capacity,
+        secure: Sequence[tuple[bytes, bytes]] = (),
+        **named: Any,  # noqa: ANN401 -- uvicorn's own
+    ) -> None:
         """Take over a client.
 
         Args:
             capacity: How long a client is waited for, and how many there may be.
+            secure: What a refusal carries as well.
             arguments: uvicorn's.
             named: uvicorn's.
         """
         super().__init__(*arguments, **named)
         self._most = capacity.connections
+        self._secure = secure
         self._over = False  # there were as many as may be before it came
         self._patience = capacity.client_seconds
         self._coming = False  # a request has begun and not ended
@@ -183,7 +192,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Say why, unless an answer has begun, and close."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(written(*refusal))
+            self.transport.write(written(*refusal, *self._secure))
         self.transport.close()
         self._watch_the_rest()
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 """A name or an address, and perhaps a port (RFC 9110 §7.2)."""
 
-PROBES = ("/health/", "/metrics")
+PROBES = frozenset(
+    path + slash for path in ("/health/live", "/health/ready", "/metrics") for slash in ("", "/")
+)
 """What machines ask by whatever address they know, at any time; it tells nothing of any row."""
 
 
@@ -30,14 +32,18 @@ class Hosts:
     and read what is meant for this network only.
     """
 
-    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, names: Sequence[str], secure: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         """Stand in front of an app.
 
         Args:
             app: The app.
             names: The hosts, in small letters; one without a port stands for all of its ports.
+            secure: What a refusal carries as well.
         """
         self._app = app
+        self._secure = secure
         self._names = frozenset(names)
         self._known = lru_cache(256)(self._is_known)
 
@@ -47,10 +53,10 @@ class Hosts:
             given = [value for name, value in scope["headers"] if name == b"host"]
             # HTTP/1.0 knows no such header, and neither do browsers of that age.
             ours = len(given) == 1 and self._known(given[0])
-            if not ours and not scope["path"].startswith(PROBES):
+            if not ours and scope["path"] not in PROBES:
                 host = shown(b", ".join(given).decode("latin-1")) or "no host"
                 detail = f"This server does not answer for {host}; ask it by its own name."
-                for message in refusal(scope, 421, detail):
+                for message in refusal(scope, 421, detail, *self._secure):
                     await send(message)
                 return
         await self._app(scope, receive, send)

@@ -24,22 +24,30 @@ what it stops is their use as a script, a style or a picture."""
 PAGE = b"text/html"
 
 
+def secure(hsts_seconds: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Say what every answer carries as well, refusals too, if clients come by TLS.
+
+    Args:
+        hsts_seconds: For how long browsers are to come back by TLS only (RFC 6797); 0 leaves it
+            open.
+    """
+    if not hsts_seconds:
+        return ()
+    return ((b"strict-transport-security", b"max-age=%d" % hsts_seconds),)
+
+
 class Protection:
     """Adds them."""
 
-    def __init__(self, hsts_seconds: int | None) -> None:
+    def __init__(self, hsts_seconds: int) -> None:
         """Choose.
 
         Args:
-            hsts_seconds: For how long browsers are to come back by TLS only, if clients come by it
-                (RFC 6797).
+            hsts_seconds: As in :func:`secure`.
         """
-        self._secure = []
-        self._pages = []
-        if hsts_seconds is not None:
-            self._secure = [(b"strict-transport-security", b"max-age=%d" % hsts_seconds)]
-            # Browsers take it by TLS only, and complain of it otherwise.
-            self._pages = [(b"cross-origin-opener-policy", b"same-origin")]
+        self._secure = secure(hsts_seconds)
+        # Browsers take it by TLS only, and complain of it otherwise.
+        self._pages = [(b"cross-origin-opener-policy", b"same-origin")] if hsts_seconds else []
 
     async def __call__(self, message: Message, _scope: Scope) -> None:
         """Complete an answer before it is sent; a hook of Litestar's."""

@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     cors_origins: tuple[str, ...]
     hosts: tuple[str, ...]
-    hsts_seconds: int | None
+    hsts_seconds: int
     store: Store
     auth: AuthSettings
     bounds: Bounds
@@ -95,7 +95,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         environment = _environment(os.environ.get("LEADMARTS_ENV") or "development")
         origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
         hosts = _hosts(os.environ.get("LEADMARTS_HOSTS", ""), environment)
-        hsts = os.environ.get("LEADMARTS_HSTS_SECONDS")
         try:
             store = Store.from_environment()
             told = telemetry.Settings.from_environment()
@@ -106,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             environment=environment,
             cors_origins=origins,
             hosts=hosts,
-            hsts_seconds=whole_number("LEADMARTS_HSTS_SECONDS", 0, 10 * YEAR) if hsts else None,
+            hsts_seconds=whole_number("LEADMARTS_HSTS_SECONDS", 0, 10 * YEAR, least=0),
             store=store,
             auth=auth,
             bounds=Bounds.from_environment(),

@@ -1,6 +1,8 @@
 """The layer in front of the framework, around an app of one line, and without a server."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -172,5 +174,48 @@ def test_a_lease_keeps_a_publication_open(serving):
             await closing
             with pytest.raises(KeyError):
                 await publication.rows("select 1", {})
+
+    asyncio.run(go())
+
+
+def test_other_work_does_not_wait_for_compression(tmp_path, monkeypatch):
+    """The look at the publications, for one, has its threads whatever is compressed."""
+    begun, end = threading.Event(), threading.Event()
+
+    def compress(body, coding):
+        begun.set()
+        end.wait(10)
+        return coding.encode()
+
+    monkeypatch.setattr("api.hot.compress", compress)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": KEPT})
+        await send({"type": "http.response.body", "body": bytes(10_000), "more_body": False})
+
+    async def go():
+        bodies = []
+
+        async def send(message):
+            bodies.append(message.get("body"))
+
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        hot = HotPath(app, Serving(Store(tmp_path), {}, None), Bearer(None, None), Traffic())
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"accept-encoding", b"gzip")],
+        }
+        asking = asyncio.create_task(hot(scope, None, send))
+        try:
+            assert await asyncio.wait_for(asyncio.to_thread(begun.wait, 5), 6)
+            assert await asyncio.wait_for(asyncio.to_thread(len, "ab"), 2) == 2
+            assert bodies == []
+        finally:
+            end.set()
+        await asking
+        assert bodies == [None, b"gzip"]
 
     asyncio.run(go())

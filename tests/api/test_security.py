@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
+
+from api.settings import Settings
 
 KEY = {"LEADMARTS_SIGNING_KEY": "0123456789abcdef-a-key-of-tests-only"}
 PRODUCTION = {
@@ -98,6 +101,7 @@ def test_a_server_answers_to_no_others(production, host):
         for method, path in [("GET", WEEK), ("GET", MART), ("POST", "/api/auth/token")]:
             answer = client.request(method, path, headers={"Host": host.encode("latin-1")})
             assert answer.status_code == 421
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
             assert answer.headers["content-type"] == "application/problem+json"
             assert re.fullmatch(
                 r"This server does not answer for \S.*; ask it by its own name\.",
@@ -105,7 +109,26 @@ def test_a_server_answers_to_no_others(production, host):
             )
             assert len(answer.content) < 1000
         # Machines ask how it is by whatever address they know.
-        assert client.get("/health/ready", headers={"Host": "10.0.0.1"}).status_code == 200
+        elsewhere = {"Host": "10.0.0.1"}
+        for path in ("/health/live", "/health/ready/", "/metrics"):
+            assert client.get(path, headers=elsewhere).status_code == 200
+        for path in ("/health/", "/health/ready/x", "/metrics-of-all"):
+            assert client.get(path, headers=elsewhere).status_code == 421
+
+
+def test_what_is_no_request_is_told_to_come_by_tls_as_well(production):
+    host, _, port = production.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"this is no HTTP\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"\r\nstrict-transport-security: max-age=31536000\r\n" in answer
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("", 0), ("60", 60)])
+def test_no_seconds_of_tls_are_none(monkeypatch, text, seconds):
+    monkeypatch.setenv("LEADMARTS_HSTS_SECONDS", text)
+    assert Settings.from_environment().hsts_seconds == seconds
 
 
 def test_a_failure_tells_nothing_of_where_things_are(
