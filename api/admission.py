@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from litestar.enums import ScopeType
 from loguru import logger
 
+from api.auth.routes import PATHS as SIGNING_IN
 from api.hosts import PROBES
 from api.refusals import SOON, refusal
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
         Scope,
         Send,
     )
+
+ELSEWHERE = PROBES | {path + slash for path in SIGNING_IN for slash in ("", "/")}
+"""What takes no place. Signing in asks DuckDB nothing, takes long by intent, and has bounds of its
+own: how often, and how many passwords are checked at once."""
 
 PASSING = 32
 """How many long answers are sent beside the requests that are worked on: whoever reads slowly takes
@@ -85,7 +90,7 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] != ScopeType.HTTP or scope["path"] in PROBES or _own(scope):
+        if scope["type"] != ScopeType.HTTP or scope["path"] in ELSEWHERE or _own(scope):
             await self._app(scope, receive, send)
         else:
             await self._let_in(scope, receive, send)
@@ -96,7 +101,7 @@ class Admission:
         Returns:
             What it is answered if there is none; nothing if it may come in.
         """
-        if not self._is_full() or scope["path"] in PROBES:
+        if not self._is_full() or scope["path"] in ELSEWHERE:
             return ()
         return self._refusal(scope)
 

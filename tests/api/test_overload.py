@@ -242,6 +242,15 @@ def test_slow_readers_of_long_answers_lock_nobody_out():
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/metrics/", "/api/auth/token", "/api/token/"])
+def test_what_asks_duckdb_nothing_is_never_refused(path):
+    scope = {"type": "http", "method": "GET", "headers": [], "state": {}}
+    admission = Admission(None, 0, CORSConfig())
+    admission._inside = BURST
+    assert admission.refuse({**scope, "path": "/"})
+    assert not admission.refuse({**scope, "path": path})
+
+
 def test_kept_answers_need_no_admission(small):
     with small.client() as client:
         expected = client.get(WEEK).json()
