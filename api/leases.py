@@ -1,7 +1,6 @@
 """Who still works with something that is to be closed."""
 
 import asyncio
-from types import TracebackType
 
 
 class Leases:
@@ -20,12 +19,7 @@ class Leases:
         self._count += 1
         self._none.clear()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop."""
         self._count -= 1
         if not self._count:

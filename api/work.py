@@ -71,7 +71,7 @@ class Work:
     def __exit__(self, *error: object) -> None:
         """Let them be closed."""
         for leases in self._leases:
-            leases.__exit__(None, None, None)
+            leases.__exit__(*error)
 
     async def rows(self, query: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run a query and return its rows; see :func:`api.querying.steps.rows`.

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.build import models_seconds, total
-from benchmarks.workplace import Workplace, rounds_option
+from benchmarks.workplace import Workplace, changed_option, rounds_option, sizes_option
 
 CHANGE = """
 import sys
@@ -31,15 +31,8 @@ print(leads.num_rows)
 
 
 @click.command("ledger")
-@click.option(
-    "--leads",
-    "sizes",
-    multiple=True,
-    default=(1_000_000, 5_000_000, 20_000_000, 50_000_000),
-    show_default=True,
-    help="How many leads; may be given more than once.",
-)
-@click.option("--changed", default=10_000, show_default=True, help="How many of them change.")
+@sizes_option
+@changed_option
 @rounds_option(5)
 def command(sizes: tuple[int, ...], changed: int, rounds: int) -> None:
     """Models' time: all leads counted, nothing changed, some changed; memory of a full build."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.workplace import Workplace
+from benchmarks.workplace import Workplace, changed_option, sizes_option
 
 CHANGED = """
 import sys
@@ -28,15 +28,8 @@ duckdb.sql("select id, 'the same for all' as owner from ids").write_parquet(path
 
 
 @click.command("loads")
-@click.option(
-    "--leads",
-    "sizes",
-    multiple=True,
-    default=(1_000_000, 5_000_000, 20_000_000, 50_000_000),
-    show_default=True,
-    help="How many leads the table has; may be given more than once.",
-)
-@click.option("--changed", default=10_000, show_default=True, help="How many of them change.")
+@sizes_option
+@changed_option
 def command(sizes: tuple[int, ...], changed: int) -> None:
     """A load of leads that changed: seconds and peak memory, and of the same load again."""
     click.echo("      leads  changed                  load                     again")

@@ -47,6 +47,22 @@ def seconds_option(default: int) -> Callable[[Command], Command]:
     )
 
 
+sizes_option = click.option(
+    "--leads",
+    "sizes",
+    multiple=True,
+    default=(1_000_000, 5_000_000, 20_000_000, 50_000_000),
+    show_default=True,
+    help="How many leads the table has; may be given more than once.",
+)
+"""The option that says over tables of which sizes something is measured."""
+
+changed_option = click.option(
+    "--changed", default=10_000, show_default=True, help="How many of them change."
+)
+"""The option that says how many leads of a table change."""
+
+
 @dataclass(frozen=True)
 class Workplace:
     """The project's commands over one data folder."""
