@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         Send,
     )
 
+    from api.observing.traffic import Traffic
+
 ELSEWHERE = PROBES | {path + slash for path in SIGNING_IN for slash in ("", "/")}
 """What takes no place. Signing in asks DuckDB nothing, takes long by intent, and has bounds of its
 own: how often, and how many passwords are checked at once."""
@@ -38,6 +40,9 @@ no place from others. One more is refused, although its first part is made."""
 
 LONG = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 """The statuses of answers that may be long."""
+
+NO_ROOM = 503
+"""The status of what there is no room for."""
 
 FULL = "The server has as much to do as it takes on; ask again in a second."
 
@@ -60,24 +65,28 @@ class Admission:
     The layer that answers from what was answered before asks first whether a request is refused,
     so that kept answers need no admission, and a refusal costs next to nothing: an overloaded
     server works for those it let in.
-
-    Attributes:
-        refused: How many it has refused.
     """
 
     def __init__(
-        self, app: ASGIApp, most: int, cors: CORSConfig, secure: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        app: ASGIApp,
+        most: int,
+        traffic: Traffic,
+        cors: CORSConfig,
+        secure: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Stand in front of an app.
 
         Args:
             app: The app.
             most: How many requests may be in it at once, for longer than a moment.
+            traffic: Who counts the others.
             cors: Which pages may read a refusal.
             secure: What a refusal carries as well.
         """
         self._app = app
         self._most = most
+        self._traffic = traffic
         self._crowded_since = -math.inf  # since when there are as many, but for short rests
         self._crowded_until = -math.inf
         self._cors = cors
@@ -86,7 +95,6 @@ class Admission:
         self._passing = 0
         self._said = 0
         self._say_at = 0.0
-        self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
@@ -103,11 +111,13 @@ class Admission:
         """
         if not self._is_full() or scope["path"] in ELSEWHERE:
             return ()
+        self._traffic.turn_away(scope["method"], NO_ROOM)
         return self._refusal(scope)
 
     def _refusal(self, scope: HTTPScope) -> tuple[Message, ...]:
-        self._count()
-        return refusal(scope, 503, FULL, SOON, *self._secure, *self._readable(scope))
+        self._traffic.refused += 1
+        self._say()
+        return refusal(scope, NO_ROOM, FULL, SOON, *self._secure, *self._readable(scope))
 
     def _is_full(self) -> bool:
         if self._inside < self._most:
@@ -163,10 +173,11 @@ class Admission:
             (b"vary", b"Origin"),
         ]
 
-    def _count(self) -> None:
-        self.refused += 1
+    def _say(self) -> None:
+        """Log that requests are refused, and how many were since that was logged last."""
         if (now := time.monotonic()) >= self._say_at:
-            since, self._said = self.refused - self._said, self.refused
+            refused = self._traffic.refused
+            since, self._said = refused - self._said, refused
             self._say_at = now + SAY_EVERY
             logger.bind(refused=since).warning(
                 "Requests are refused: {} are being answered, as many as may be.", self._inside

@@ -157,10 +157,12 @@ def create_app() -> ASGIApp:
         logging_config=None,
     )
     guard = secure(settings.hsts_seconds)
-    admission = Admission(framework, settings.processes * (1 + capacity.queue), cors, guard)
+    admission = Admission(
+        framework, settings.processes * (1 + capacity.queue), traffic, cors, guard
+    )
     app = HotPath(admission, serving, bearer, traffic, admission.refuse)
     look_seldom()
-    return Hosts(app, settings.hosts, guard) if settings.hosts else app
+    return Hosts(app, settings.hosts, traffic, guard) if settings.hosts else app
 
 
 @asynccontextmanager

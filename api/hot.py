@@ -51,8 +51,6 @@ WARMING = 5.0
 COMPRESSING = 2
 """How many answers are compressed at once."""
 
-REFUSED = 503
-
 KEPT = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 """The statuses of answers that are kept, if they have an entity tag."""
 
@@ -164,16 +162,14 @@ class HotPath:
         if refused := self._refuse(scope):
             for message in refused:
                 await send(message)
-            # It is one of very many, so there is nothing more to be said of it.
-            self._traffic.refuse(method, REFUSED)
-            return
+            return  # it is one of very many, so there is nothing more to be said of it
         with Exchange(self._traffic, scope, headers, send, publication) as exchange:
-            asked = _with_state(scope, publication=publication, exchange=exchange)
+            said = {"publication": publication, "exchange": exchange, "head": method == "HEAD"}
             if key is None:
-                await self._ask(asked, method, receive, exchange.send)
+                await self._ask(_with_state(scope, **said), method, receive, exchange.send)
                 return
             self._traffic.misses += 1
-            answer = await self._compute(asked, key, receive, exchange.send, publication)
+            answer = await self._compute(scope, said, key, receive, exchange.send)
             if answer is not None:
                 for message in answer.messages(method, headers.get(b"if-none-match")):
                     await exchange.send(message)
@@ -181,31 +177,33 @@ class HotPath:
     async def _compute(
         self,
         scope: HTTPScope,
+        said: Mapping[str, object],
         key: Key,
         receive: Receive,
         send: Send,
-        publication: OpenPublication | None,
     ) -> Answer | None:
         """Ask the framework; return what it answers, or None if that is not to be kept and sent."""
-        asked = _with_state(scope, publication=publication, head=scope["method"] == "HEAD")
+        asked = _with_state(scope, **said)
+        state = asked["state"]
+        publication: OpenPublication | None = state["publication"]
         reply = _Reply(send, asked)
         try:
             await self._ask(asked, "GET", receive, reply)
         except Exception:
-            if not asked["state"]["broken"]:
+            if not state["broken"]:
                 raise
-            if exchange := asked["state"]["exchange"]:
+            if exchange := state["exchange"]:
                 exchange.broken = True
             return None  # without its end the client sees that the answer broke off
         finally:
-            if passing := asked["state"]["passing"]:
+            if passing := state["passing"]:
                 await passing.aclose()  # though the client may have left in the middle
         if reply.start is None:
             return None
         accepted = key[2].decode("latin-1") if key[2] is not None else None
         coding = choose_coding(accepted, len(reply.body))
         if coding is None:
-            refused = _with_state(scope, publication=publication, acceptable=False)
+            refused = _with_state(scope, **said, acceptable=False)
             await self._ask(refused, "GET", receive, _Reply(send, refused))
             return None
         body = reply.body
@@ -213,10 +211,9 @@ class HotPath:
             loop = asyncio.get_running_loop()
             body = await loop.run_in_executor(self._compressing, compress, body, coding)
         status, lines = reply.start["status"], list(reply.start["headers"])
-        state = asked["state"]
         answer = Answer(status, lines, body, coding, state["permission"])
         answer.tally = self._traffic.tallies[state["route"]]
-        if publication is not None and not asked["state"]["elsewhere"]:
+        if publication is not None and not state["elsewhere"]:
             publication.answers.keep(key, answer)
         return answer
 
@@ -247,7 +244,8 @@ class HotPath:
                 for key in reversed(served.answers.recent(WARMED)):
                     # What is asked of one publication by its number is not asked of the next.
                     if b"publication=" not in key[1]:
-                        await self._compute(_request(key), key, _nothing, _nowhere, new)
+                        said = {"publication": new, "head": True}
+                        await self._compute(_request(key), said, key, _nothing, _nowhere)
 
 
 class _Reply:

@@ -97,12 +97,11 @@ class Traffic:
         """Count a request."""
         self.tallies[route].add(_countable(method), status, seconds)
 
-    def refuse(self, method: str, status: int) -> None:
+    def turn_away(self, method: str, status: int) -> None:
         """Count a request that is refused before anything is done for it.
 
         It has no duration: very many that took no time would hide how long the others take.
         """
-        self.refused += 1
         self.tallies[NO_ROUTE].counts[_countable(method), status] += 1
 
 

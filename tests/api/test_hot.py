@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
+from litestar.config.cors import CORSConfig
 from litestar.exceptions import ServiceUnavailableException
 
+from api.admission import BURST, Admission
 from api.auth.bearer import Bearer
 from api.hot import HotPath
 from api.observing.traffic import Traffic
@@ -98,11 +100,11 @@ def test_only_what_is_public_is_kept(serving, control):
 def test_a_refusal_is_counted_without_a_duration(serving):
     """Very many that took no time would hide how long the others take."""
     traffic = Traffic()
-    refusal = ({"type": "http.response.start", "status": 503, "headers": []},)
 
     async def go():
         async with serving() as served:
-            hot = HotPath(None, served, Bearer(None, None), traffic, lambda _scope: refusal)
+            admission = Admission(None, -BURST, traffic, CORSConfig())
+            hot = HotPath(admission, served, Bearer(None, None), traffic, admission.refuse)
             await hot(SCOPE, None, nowhere)
             await hot({**SCOPE, "method": "PATCH"}, None, nowhere)
 

@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 from api.admission import BURST, MOMENT, PASSING, REST, Admission
 from api.capacity import Capacity
 from api.connection import Connection
+from api.observing.traffic import Traffic
 
 MART = "/api/v1/marts/long"
 LONG = "select n, 'text ' || n as t from range(400000) r(n)"
@@ -138,7 +139,8 @@ def test_only_a_burst_may_be_more(monkeypatch):
         async def app(scope, receive, send):
             await end.wait()
 
-        admission = Admission(app, 3, CORSConfig())
+        traffic = Traffic()
+        admission = Admission(app, 3, traffic, CORSConfig())
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {}}
         statuses = []
 
@@ -147,14 +149,14 @@ def test_only_a_burst_may_be_more(monkeypatch):
 
         async def ask(count):
             """Ask so often, and tell how many were refused."""
-            before = admission.refused
+            before = traffic.refused
             for _ in range(count):
                 for message in admission.refuse(scope) or [{}]:
                     await send(message)
                     if not message:
                         tasks.append(asyncio.create_task(admission(scope, None, send)))
                         await asyncio.sleep(0)
-            return admission.refused - before
+            return traffic.refused - before
 
         async def answer():
             end.set()
@@ -219,7 +221,7 @@ def test_slow_readers_of_long_answers_lock_nobody_out():
                 return
             await admission(scope, None, send)
 
-        admission = Admission(app, most, CORSConfig())
+        admission = Admission(app, most, Traffic(), CORSConfig())
         sent = [[] for _ in range(PASSING + most + 1)]
         asking = [asyncio.create_task(ask(one)) for one in sent]
         await asyncio.wait(asking[PASSING:], timeout=5)
@@ -245,7 +247,7 @@ def test_slow_readers_of_long_answers_lock_nobody_out():
 @pytest.mark.parametrize("path", ["/health/live", "/metrics/", "/api/auth/token", "/api/token/"])
 def test_what_asks_duckdb_nothing_is_never_refused(path):
     scope = {"type": "http", "method": "GET", "headers": [], "state": {}}
-    admission = Admission(None, 0, CORSConfig())
+    admission = Admission(None, 0, Traffic(), CORSConfig())
     admission._inside = BURST
     assert admission.refuse({**scope, "path": "/"})
     assert not admission.refuse({**scope, "path": path})

@@ -114,6 +114,9 @@ def test_a_server_answers_to_no_others(production, host):
             assert client.get(path, headers=elsewhere).status_code == 200
         for path in ("/health/", "/health/ready/x", "/metrics-of-all"):
             assert client.get(path, headers=elsewhere).status_code == 421
+        figures = client.get("/metrics").text
+        counted = re.findall(r"^leadmarts_requests_total{.*421.*", figures, re.MULTILINE)
+        assert {re.search(r'method="(\w+)"', line)[1] for line in counted} == {"GET", "POST"}
 
 
 def test_what_is_no_request_is_told_to_come_by_tls_as_well(production):
