@@ -12,7 +12,7 @@ import msgspec
 from api.dialect.question import FARTHEST, Refused, Unsatisfiable
 from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
-from api.problems import on_one_line, shown
+from api.problems import repeated, shown
 from api.querying import steps
 from publication.connection import first_line
 
@@ -230,8 +230,8 @@ async def _cast(running: Awaitable[Result]) -> Result:
         if isinstance(error, OSError) and not sentence.startswith((*CASTING, OUT_OF_RANGE)):
             raise
         if sentence.startswith(OUT_OF_RANGE):
-            raise Refused(f"A number is too large: {on_one_line(sentence)}", "22003") from error
-        raise Refused(f"A value cannot be cast: {on_one_line(sentence)}", "22P02") from error
+            raise Refused(f"A number is too large: {repeated(sentence)}", "22003") from error
+        raise Refused(f"A value cannot be cast: {repeated(sentence)}", "22P02") from error
 
 
 async def read(

@@ -19,6 +19,7 @@ from litestar.enums import ScopeType
 from api.answers import KEYED, Answer
 from api.negotiation import choose_coding, compress, merge_repeated
 from api.observing.traffic import NO_ROUTE, Answered, Exchange, tell_of_hit
+from api.request_ids import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -136,10 +137,10 @@ class HotPath:
             await self._answer_anew(scope, headers, key, receive, send)
             return
         start, body = answer.messages(method, headers.get(b"if-none-match"))
-        request_id, chosen = headers.get(b"x-request-id"), self._traffic.chosen()
-        if chosen or request_id is not None:  # else the id would be found in no log
-            request_id = self._traffic.request_id(request_id)
-            start = {**start, "headers": [*start["headers"], (b"x-request-id", request_id)]}
+        given, chosen = headers.get(b"x-request-id"), self._traffic.chosen()
+        if chosen or given is not None:  # else the id would be found in no log
+            name = request_id(given)
+            start = {**start, "headers": [*start["headers"], (b"x-request-id", name)]}
         await send(start)
         await send(body)
         seconds = time.perf_counter() - begun
@@ -147,7 +148,7 @@ class HotPath:
         self._traffic.hits += 1
         if chosen:
             answered = Answered(method, answer.tally.route, start["status"], seconds, kept=True)
-            tell_of_hit(scope["path"], headers, answered, request_id)
+            tell_of_hit(scope["path"], headers, answered, name)
 
     async def _answer_anew(
         self,

@@ -5,7 +5,6 @@ from datetime import date
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, cast, get_origin
 from urllib.parse import quote
-from uuid import uuid4
 
 import msgspec
 from litestar import Request, Response
@@ -21,8 +20,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.typing import FieldDefinition
 from loguru import logger
 
-from api.observing.traffic import REQUEST_ID
+from api.request_ids import request_id
 from publication import PublicationError, PublicationGone, PublicationNotYet
+from telemetry.cleaning import on_one_line
 
 if TYPE_CHECKING:
     from api.observing.traffic import Exchange
@@ -111,10 +111,10 @@ def shown(given: str) -> str:
     return quoted if len(quoted) <= LONGEST_SHOWN else f"{quoted[:LONGEST_SHOWN]}…"
 
 
-def on_one_line(sentence: str) -> str:
+def repeated(sentence: str) -> str:
     """Repeat a sentence of DuckDB's: without control codes, and not long."""
-    printable = "".join(one if one.isprintable() else " " for one in sentence[: 3 * LONGEST_SHOWN])
-    return printable if len(sentence) <= 3 * LONGEST_SHOWN else f"{printable}…"
+    begun = on_one_line(sentence[: 3 * LONGEST_SHOWN])
+    return begun if len(sentence) <= 3 * LONGEST_SHOWN else f"{begun}…"
 
 
 def logged(quoted: str, separator: str) -> str:
@@ -129,15 +129,6 @@ def logged(quoted: str, separator: str) -> str:
         return quoted
     whole, found, _ = quoted[:LONGEST_LOGGED].rpartition(separator)
     return f"{whole}{found}…"
-
-
-def request_id(given: str) -> str:
-    """Take a request's id from a proxy's ``X-Request-ID``, or make one.
-
-    Args:
-        given: The header's value.
-    """
-    return given if REQUEST_ID.fullmatch(given.encode("latin-1")) else uuid4().hex
 
 
 def public(sentence: str) -> str:
@@ -255,7 +246,7 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
         "status": status,
         "detail": detail,
         "instance": quote(request.scope["raw_path"], safe=URL_SAFE),
-        "request_id": exchange.request_id if exchange else request_id(""),
+        "request_id": exchange.request_id if exchange else request_id().decode(),
     }
     if request.scope["path"].startswith(MARTS):
         problem: Problem = MartProblem(

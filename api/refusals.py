@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from api.problems import MARTS, MartProblem, Problem, code_of, request_id, shown
+from api.problems import MARTS, MartProblem, Problem, code_of, shown
 from api.protection import HEADERS
+from api.request_ids import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,10 +33,9 @@ def refusal(
         detail: One sentence.
         more: Further header fields.
     """
-    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-    name = request_id(given)
+    name = request_id(dict(scope["headers"]).get(b"x-request-id"))
     body = _problem(status, detail, scope["path"], name)
-    lines = [*_lines(body, more), (b"x-request-id", name.encode("latin-1"))]
+    lines = [*_lines(body, more), (b"x-request-id", name)]
     start = {"type": "http.response.start", "status": status, "headers": lines}
     sent = b"" if scope["method"] == "HEAD" else body
     return cast("HTTPResponseStartEvent", start), {
@@ -53,20 +53,20 @@ def written(status: int, detail: str, *more: tuple[bytes, bytes]) -> bytes:
         detail: One sentence.
         more: Further header fields.
     """
-    body = _problem(status, detail, "", request_id(""))
+    body = _problem(status, detail, "", request_id())
     lines = [*_lines(body, more), (b"connection", b"close")]
     head = b"".join(b"%b: %b\r\n" % line for line in lines)
     phrase = HTTPStatus(status).phrase.encode()
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, phrase, head, body)
 
 
-def _problem(status: int, detail: str, path: str, name: str) -> bytes:
+def _problem(status: int, detail: str, path: str, name: bytes) -> bytes:
     said: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": shown(path),
-        "request_id": name,
+        "request_id": name.decode(),
     }
     if path.startswith(MARTS):
         return msgspec.json.encode(MartProblem(**said, message=detail, code=code_of(status)))

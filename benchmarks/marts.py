@@ -10,14 +10,15 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from api.querying.pool import PROCESSES
-from benchmarks.serving import PRODUCTION, USER, access_token
-from benchmarks.swaps import p99
+from benchmarks.serving import PRODUCTION, USER, Answer, access_token
+from benchmarks.swaps import PROBED, p99
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
 from publication import Store, connect
 
@@ -75,7 +76,11 @@ CLIENTS = 8
 @rounds_option(5)
 @seconds_option(4)
 def command(days: int, rounds: int, seconds: int) -> None:
-    """New questions to marts over HTTP, against DuckDB alone, and a probe beside them."""
+    """New questions to marts over HTTP, against DuckDB alone, and a probe beside them.
+
+    The probe asks a server with nothing else to do as well: what it waits for there it waits for a
+    core, and not for the event loop.
+    """
     if shutil.which("wrk") is None:
         raise click.ClickException("wrk is not installed: apt-get install wrk.")
     with tempfile.TemporaryDirectory() as folder:
@@ -88,28 +93,32 @@ def command(days: int, rounds: int, seconds: int) -> None:
         manifest = store.current()
         assert manifest is not None
         click.echo(f"{PROCESSES} threads, {CLIENTS} clients")
-        with (
-            workplace.server("api.app:create_app", factory=True) as url,
-            connect(store.path(manifest), threads=1) as connection,
-        ):
+        with ExitStack() as stack:
+            url = stack.enter_context(workplace.server("api.app:create_app", factory=True))
+            answer = Answer(url, PROBED, {})
+            other = Workplace(workplace.data, answer.environment(Path(folder)))
+            idle = stack.enter_context(other.server("benchmarks.bare:app"))
+            connection = stack.enter_context(connect(store.path(manifest), threads=1))
             headers = {"Authorization": f"Bearer {access_token(url, *USER)}"}
             numbers = itertools.count(START, 1_000_000)
             for name, (path, sql) in QUESTIONS.items():
-                ours, theirs, quiet, busy = [], [], [], []
+                ours, theirs, quiet, busy, beside = [], [], [], [], []
                 for _ in range(rounds):
                     theirs.append(alone(connection, sql, next(numbers), seconds))
                     quiet.append(p99(url, seconds))
                     script = Path(folder) / "ask.lua"
                     script.write_text(ASK.format(start=next(numbers), path=path))
-                    with clients(url, script, headers, seconds) as asking:
+                    with clients(url, script, headers, 2 * seconds) as asking:
                         busy.append(p99(url, seconds))
+                        beside.append(p99(idle, seconds))
                         ours.append(rate(asking.communicate()[0]))
                 own, base = statistics.median(ours), statistics.median(theirs)
-                probe, calm = statistics.median(busy), statistics.median(quiet)
+                probe, calm, others = map(statistics.median, (busy, quiet, beside))
                 click.echo(
                     f"{name:<14} over HTTP {own:>6,.0f}/s  DuckDB alone {base:>6,.0f}/s"
                     f"  ratio {own / base:.2f}  p99 of a probe {probe * 1e3:.2f} ms"
                     f"  quiet {calm * 1e3:.2f} ms  ratio {probe / calm:.2f}"
+                    f"  of an idle server meanwhile {others * 1e3:.2f} ms"
                 )
 
 

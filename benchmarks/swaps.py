@@ -18,6 +18,7 @@ import click
 from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
 
 PAUSE = 0.002
+PROBED = "/health/live"
 PUBLISH = """
 import sys, time
 from publication import Store
@@ -44,12 +45,12 @@ def p99(url: str, seconds: float) -> float:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         started = time.perf_counter()
-        connection.request("GET", "/health/live")
+        connection.request("GET", PROBED)
         answer = connection.getresponse()
         answer.read()
         taken.append(time.perf_counter() - started)
         if answer.status != 200:
-            raise RuntimeError(f"/health/live answered {answer.status}")
+            raise RuntimeError(f"{PROBED} answered {answer.status}")
         time.sleep(PAUSE)
     connection.close()
     return statistics.quantiles(taken, n=100)[98]

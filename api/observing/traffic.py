@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 import time
 from bisect import bisect_left
 from collections import defaultdict, deque
-from itertools import count
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -15,6 +12,7 @@ from urllib.parse import quote
 from loguru import logger
 
 from api.observing.durations import BOUNDS, Durations
+from api.request_ids import request_id
 from telemetry import Span, Trace, record, within
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from litestar.types import HTTPScope, Message, Send
 
     from api.opened import OpenPublication
-
-REQUEST_ID = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
-"""What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
 
 METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 """All that any route has. What else a client calls a method is counted as ``other``."""
@@ -66,20 +61,12 @@ class Traffic:
             sample: Which share of the requests is logged and traced, from 0 to 1.
         """
         self._sample = sample
-        self._prefix = secrets.token_hex(12).encode()
-        self._numbers = count()
         self.tallies = Tallies()
         self._latest: deque[float] = deque(maxlen=MOST_A_SECOND)
         self.hits = 0
         self.misses = 0
         self.refused = 0
         self.broken = 0
-
-    def request_id(self, given: bytes | None) -> bytes:
-        """Take the id that a proxy gave a request, or make one."""
-        if given is not None and REQUEST_ID.fullmatch(given):
-            return given
-        return b"%b%08x" % (self._prefix, next(self._numbers) & 0xFFFFFFFF)
 
     def chosen(self) -> bool:
         """Choose whether a request is logged and traced."""
@@ -202,13 +189,11 @@ class Answered(NamedTuple):
         )
 
 
-def tell_of_hit(
-    path: str, headers: Mapping[bytes, bytes], answered: Answered, request_id: bytes | None
-) -> None:
+def tell_of_hit(path: str, headers: Mapping[bytes, bytes], answered: Answered, name: bytes) -> None:
     """Log and trace a request that was chosen among those answered from what is kept."""
     parent = _parent(headers)
     trace = Trace.below(parent)
-    with within(trace), logger.contextualize(request_id=(request_id or b"").decode()):
+    with within(trace), logger.contextualize(request_id=name.decode()):
         answered.tell(path)
     record(answered.span(trace, parent))
 
@@ -251,7 +236,7 @@ class Exchange:
         self._scope = scope
         self._send = send
         self._begun = time.perf_counter()
-        self._name = traffic.request_id(headers.get(b"x-request-id"))
+        self._name = request_id(headers.get(b"x-request-id"))
         self._parent = _parent(headers)
         self._trace = Trace.below(self._parent, recorded=traffic.chosen())
         self._publication = publication.manifest.number if publication else None

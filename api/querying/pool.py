@@ -52,6 +52,13 @@ INHERITED = re.compile(r"PATH|HOME|LANG|TZ|TMPDIR|VIRTUAL_ENV|(?:LC|LD|DYLD|PYTH
 """What the processes get of the environment: where programs are, and no secret."""
 
 
+ALLOCATION = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=500"}
+"""How the processes keep memory for what comes next. To plan a query DuckDB takes and gives back
+thousands of small pieces, of which glibc keeps seven of each size at hand; with more of them a
+short question takes an eighth less time. Other libraries ignore it.
+See https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html."""
+
+
 class Done(NamedTuple):
     """What came of a step.
 
@@ -82,9 +89,9 @@ class Process(asyncio.Protocol):
         with theirs:
             fd = theirs.fileno()
             command = [sys.executable, "-m", "api.querying", str(fd)]
-            environment = {k: v for k, v in os.environ.items() if INHERITED.fullmatch(k)}
+            given = {k: v for k, v in os.environ.items() if INHERITED.fullmatch(k)}
             self._popen = subprocess.Popen(  # noqa: ASYNC220 -- it takes a millisecond
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, pass_fds=[fd]
+                command, cwd=ROOT, env=given | ALLOCATION, stdin=subprocess.DEVNULL, pass_fds=[fd]
             )
         ours.setblocking(False)
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
