@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 Content = TypeVar("Content")
 
 Value = bytes | None
-Key = tuple[str, bytes, Value, Value, Value, Value, Value, Value]
+Key = tuple[str, bytes, Value, Value, Value, Value, Value, Value, Value]
 """What an answer's bytes may depend on besides the publication: path, query string, and the
-headers of ``KEYED``. Other caches hear of those that it does depend on by ``Vary``."""
+headers of ``KEYED``; on the host it depends whether there is an answer at all. Other caches hear of
+those that an answer does depend on by ``Vary``."""
 
-KEYED = (b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer")
+KEYED = (
+    *(b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer"),
+    b"host",
+)
 
 CACHE_CONTROL = "public, max-age=0, stale-while-revalidate=10, stale-if-error=86400"
 """Anyone may keep an answer and asks whether it still holds; a 304 costs less than any other

@@ -160,9 +160,9 @@ def create_app() -> ASGIApp:
     admission = Admission(
         framework, settings.processes * (1 + capacity.queue), traffic, cors, guard
     )
-    app = HotPath(admission, serving, bearer, traffic, admission.refuse)
+    app = Hosts(admission, settings.hosts, guard) if settings.hosts else admission
     look_seldom()
-    return Hosts(app, settings.hosts, traffic, guard) if settings.hosts else app
+    return HotPath(app, serving, bearer, traffic, admission.refuse)
 
 
 @asynccontextmanager

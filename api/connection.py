@@ -191,7 +191,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say why, unless an answer has begun, and close."""
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        quiet = self.cycle is None or self.cycle.response_complete
+        if not self.pipeline and (quiet or not self.cycle.response_started):
             self.transport.write(written(*refusal, *self._secure))
         self.transport.close()
         self._watch_the_rest()

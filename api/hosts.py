@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-    from api.observing.traffic import Traffic
-
 HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 """A name or an address, and perhaps a port (RFC 9110 §7.2)."""
 
@@ -26,12 +24,12 @@ PROBES = frozenset(
 )
 """What machines ask by whatever address they know, at any time; it tells nothing of any row."""
 
-MISDIRECTED = 421
-"""The status of a request for another host (RFC 9110 §15.5.20)."""
-
 
 class Hosts:
     """An ASGI app that refuses requests for other hosts, and hands all others on.
+
+    It stands behind the layer that answers from what was answered before, which keeps answers by
+    the host that they were asked of: what this one refuses is never among them.
 
     A page whose name was made to lead to this server (DNS rebinding) would be of the same origin,
     and read what is meant for this network only.
@@ -41,7 +39,6 @@ class Hosts:
         self,
         app: ASGIApp,
         names: Sequence[str],
-        traffic: Traffic,
         secure: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Stand in front of an app.
@@ -49,11 +46,9 @@ class Hosts:
         Args:
             app: The app.
             names: The hosts, in small letters; one without a port stands for all of its ports.
-            traffic: Who counts the requests that are refused.
             secure: What a refusal carries as well.
         """
         self._app = app
-        self._traffic = traffic
         self._secure = secure
         self._names = frozenset(names)
         self._known = lru_cache(256)(self._is_known)
@@ -67,8 +62,7 @@ class Hosts:
             if not ours and scope["path"] not in PROBES:
                 host = shown(b", ".join(given).decode("latin-1")) or "no host"
                 detail = f"This server does not answer for {host}; ask it by its own name."
-                self._traffic.turn_away(scope["method"], MISDIRECTED)
-                for message in refusal(scope, MISDIRECTED, detail, *self._secure):
+                for message in refusal(scope, 421, detail, *self._secure):
                     await send(message)
                 return
         await self._app(scope, receive, send)

@@ -112,11 +112,11 @@ class HotPath:
         if method not in {"GET", "HEAD"}:
             await self._answer_anew(scope, dict(scope["headers"]), None, receive, send)
             return
-        lines = list(scope["headers"])
         if method == "HEAD":
             # It asks about the whole, whatever its range (RFC 9110 §14.2).
-            lines = [line for line in lines if line[0] != b"range"]
+            lines = [line for line in scope["headers"] if line[0] != b"range"]
             scope = cast("HTTPScope", {**scope, "headers": lines})
+        lines = cast("list[tuple[bytes, bytes]]", scope["headers"])
         headers = dict(lines)
         if len(headers) != len(lines):
             headers = merge_repeated(lines)
@@ -129,6 +129,7 @@ class HotPath:
             headers.get(b"accept-profile"),
             headers.get(b"range"),
             headers.get(b"prefer"),
+            headers.get(b"host"),
         )
         answer = publication.answers.get(key) if publication else None
         if answer is None or (

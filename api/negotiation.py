@@ -103,7 +103,10 @@ def is_current(if_none_match: bytes, etag: bytes) -> bool:
         if_none_match: The header's value: ``*``, or entity tags, which compare weakly.
         etag: The representation's entity tag, with its quotes.
     """
-    return if_none_match.strip() == b"*" or etag in OPAQUE_TAG.findall(if_none_match)
+    # Most clients have one, as it was sent to them.
+    if if_none_match == etag or if_none_match.strip() == b"*":
+        return True
+    return etag in OPAQUE_TAG.findall(if_none_match)
 
 
 def merge_repeated(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -28,14 +28,20 @@ def refusal(
     """Make the ASGI messages of a problem (RFC 9457).
 
     Args:
-        scope: The request's.
+        scope: The request's. If it has an exchange, that learns that it was turned away.
         status: The status.
         detail: One sentence.
         more: Further header fields.
     """
-    name = request_id(dict(scope["headers"]).get(b"x-request-id"))
+    if exchange := scope.get("state", {}).get("exchange"):
+        exchange.turned_away = True
+        name: bytes = exchange.request_id.encode()
+        named: list[tuple[bytes, bytes]] = []  # it names its answers by itself
+    else:
+        name = request_id(dict(scope["headers"]).get(b"x-request-id"))
+        named = [(b"x-request-id", name)]
     body = _problem(status, detail, scope["path"], name)
-    lines = [*_lines(body, more), (b"x-request-id", name)]
+    lines = [*_lines(body, more), *named]
     start = {"type": "http.response.start", "status": status, "headers": lines}
     sent = b"" if scope["method"] == "HEAD" else body
     return cast("HTTPResponseStartEvent", start), {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from itertools import count
@@ -9,8 +10,18 @@ from itertools import count
 GIVEN = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
 """What is taken from a proxy's X-Request-ID; anything else could forge a log line."""
 
-_prefix = secrets.token_hex(12).encode()  # of this process alone
+_prefix: bytes
 _numbers = count()
+
+
+def _begin() -> None:
+    """Make what all ids of this process begin with."""
+    global _prefix  # noqa: PLW0603 -- a forked process gets another one
+    _prefix = secrets.token_hex(12).encode()
+
+
+_begin()
+os.register_at_fork(after_in_child=_begin)
 
 
 def request_id(given: bytes | None = None) -> bytes:

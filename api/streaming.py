@@ -74,9 +74,13 @@ async def _unbroken(
     try:
         async for part in parts:
             yield part
-    except HTTPException as error:
+    except Exception as error:
         request.scope["state"]["broken"] = True
-        logger.bind(path=request.scope["path"]).warning("An answer broke off: {}", error.detail)
+        bound = logger.bind(path=request.scope["path"])
+        if isinstance(error, HTTPException):
+            bound.warning("An answer broke off: {}", error.detail)
+        else:
+            bound.opt(exception=error).error("An answer broke off.")
         raise
 
 

@@ -134,16 +134,17 @@ class Work:
     async def _within(self, asked: asyncio.Future[Done], turn: Turn) -> Any:  # noqa: ANN401 -- any step's
         try:
             done = await asked
-        except TooLong as error:
-            self.left = 0
-            raise ServiceUnavailableException(
-                detail=f"The query took more than {self._seconds:g} seconds; ask for less.",
-                headers=RETRY,
-            ) from error
-        except duckdb.OutOfMemoryException as error:
-            raise ServiceUnavailableException(
-                detail="The query needs more memory than there is; ask for less.", headers=RETRY
-            ) from error
+        except Exception as error:
+            turn.seconds = getattr(error, "seconds", None)  # none if the process has ended
+            self.left -= turn.seconds or 0
+            if isinstance(error, TooLong):
+                self.left = 0
+                detail = f"The query took more than {self._seconds:g} seconds; ask for less."
+                raise ServiceUnavailableException(detail=detail, headers=RETRY) from error
+            if isinstance(error, duckdb.OutOfMemoryException):
+                detail = "The query needs more memory than there is; ask for less."
+                raise ServiceUnavailableException(detail=detail, headers=RETRY) from error
+            raise
         turn.seconds = done.seconds
         self.left -= done.seconds
         return done.result

@@ -213,6 +213,7 @@ class Exchange:
         request_id: What it is called.
         route: Its template, once that is known.
         broken: Whether its answer broke off, once that is known.
+        turned_away: Whether it was refused rather than answered.
     """
 
     def __init__(
@@ -244,6 +245,7 @@ class Exchange:
         self.request_id = self._name.decode()
         self.route = NO_ROUTE
         self.broken = False
+        self.turned_away = False
 
     def __enter__(self) -> Exchange:
         """Have all that happens in this task belong to it."""
@@ -260,6 +262,14 @@ class Exchange:
         traceback: TracebackType | None,
     ) -> None:
         """Count it, and log and trace it if it was chosen or the server failed."""
+        if self.turned_away:
+            self._traffic.turn_away(self._scope["method"], self._status)
+        else:
+            self._end()
+        self._within.__exit__(kind, error, traceback)
+        self._said.__exit__(kind, error, traceback)
+
+    def _end(self) -> None:
         seconds = time.perf_counter() - self._begun
         method = self._scope["method"]
         answered = Answered(
@@ -269,8 +279,6 @@ class Exchange:
         self._traffic.broken += self.broken
         if self._trace.recorded:
             answered.tell(self._scope["path"])
-        self._within.__exit__(kind, error, traceback)
-        self._said.__exit__(kind, error, traceback)
         if self._trace.recorded or answered.failure:
             record(answered.span(self._trace._replace(recorded=True), self._parent))
 

@@ -132,7 +132,8 @@ class Process(asyncio.Protocol):
         """Send a message.
 
         Returns:
-            What will come of it; it raises what the process did, or that it has ended.
+            What will come of it; it raises what the process did, with the ``seconds`` that it took,
+            or that it has ended.
         """
         future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
         if self._transport is None or self.gone.is_set():
@@ -170,6 +171,7 @@ class Process(asyncio.Protocol):
             if error is None:
                 future.set_result(Done(result, seconds))
             else:
+                error.seconds = seconds
                 future.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:

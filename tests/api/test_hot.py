@@ -1,20 +1,24 @@
 """The layer in front of the framework, around an app of one line, and without a server."""
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import ServiceUnavailableException
+from loguru import logger
 
-from api.admission import BURST, Admission
+from api.admission import BURST, PASSING, Admission
 from api.auth.bearer import Bearer
 from api.hot import HotPath
 from api.observing.traffic import Traffic
 from api.querying.pool import Processes
 from api.serving import Serving
+from api.streaming import _unbroken
 from publication import Store
 
 KEPT = [(b"etag", b'"x"'), (b"cache-control", b"public, max-age=0"), (b"content-length", b"6")]
@@ -112,6 +116,67 @@ def test_a_refusal_is_counted_without_a_duration(serving):
     assert traffic.refused == 2
     assert traffic.tallies["none"].counts == {("GET", 503): 1, ("other", 503): 1}
     assert sum(traffic.tallies["none"].durations.counts) == 0
+
+
+def test_a_long_answer_that_there_is_no_room_for_is_turned_away(serving, monkeypatch):
+    """It has one name, and counts as any other that is refused at once."""
+    traffic, spans, sent = Traffic(), [], []
+    monkeypatch.setattr("api.observing.traffic.record", spans.append)
+
+    async def parts():
+        yield b"part"
+
+    async def app(scope, receive, send):
+        scope["state"]["passing"] = parts()
+        await send({"type": "http.response.start", "status": 200, "headers": NOT_KEPT})
+        await send({"type": "http.response.body", "body": b"held", "more_body": True})
+
+    async def keep(message):
+        sent.append(message)
+
+    async def go():
+        async with serving() as served:
+            admission = Admission(app, 3, traffic, CORSConfig())
+            admission._passing = PASSING
+            hot = HotPath(admission, served, Bearer(None, None), traffic, admission.refuse)
+            await hot({**SCOPE, "headers": [(b"x-request-id", b"of-a-proxy")]}, None, keep)
+
+    asyncio.run(go())
+    start, body = sent
+    assert start["status"] == 503
+    assert [value for name, value in start["headers"] if name == b"x-request-id"] == [b"of-a-proxy"]
+    assert json.loads(body["body"])["request_id"] == "of-a-proxy"
+    assert (traffic.refused, spans) == (1, [])
+    assert list(traffic.tallies) == ["none"]
+    assert traffic.tallies["none"].counts == {("GET", 503): 1}
+    assert sum(traffic.tallies["none"].durations.counts) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ServiceUnavailableException("It takes too long."), "WARNING"), (OSError("x"), "ERROR")],
+)
+def test_whatever_breaks_an_answer_off_is_said(error, said):
+    lines, got = [], []
+    request = SimpleNamespace(scope={"path": "/long", "state": {"broken": False}})
+
+    async def parts():
+        yield b"one"
+        raise error
+
+    async def go():
+        async for part in _unbroken(request, [b"held"], parts()):
+            got.append(part)  # noqa: PERF401 -- what came before the error counts
+
+    added = logger.add(lines.append, format="{level} {extra[path]} {message}")
+    try:
+        with pytest.raises(type(error)):
+            asyncio.run(go())
+    finally:
+        logger.remove(added)
+    assert got == [b"held", b"one"]
+    assert request.scope["state"]["broken"]
+    assert lines[0].startswith(f"{said} /long An answer broke off")
 
 
 def test_an_answer_that_breaks_off_is_a_failure(serving, monkeypatch):

@@ -198,7 +198,7 @@ async def send_long(made, scope, send):
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def test_slow_readers_of_long_answers_lock_nobody_out():
+def test_slow_readers_of_long_answers_keep_no_other_out():
     """One more of them than is sent at once is refused, and has no place from then on."""
     most = 3
 

@@ -255,19 +255,24 @@ def test_a_step_waits_for_its_turn_only_so_long(opened, monkeypatch):
     asyncio.run(go())
 
 
-def test_a_step_is_counted_without_its_wait_for_another(opened):
+@pytest.mark.parametrize("query", ["select 1", "select 'x'::int"], ids=["done", "failed"])
+def test_a_step_is_counted_without_its_wait_for_another(opened, query):
     """Both have a turn, but there is one process."""
 
     async def go():
-        async with opened(1.0, count=1) as publication, asyncio.timeout(20):
+        async with opened(0.5, count=1) as publication, asyncio.timeout(20):
             with ExitStack() as works:
                 slow, quick = (works.enter_context(publication.work()) for _ in range(2))
                 running = asyncio.create_task(slow.rows(SLOW, {}))
                 await asyncio.sleep(0)
                 begun = time.monotonic()
-                await quick.rows("select 1", {})
-                assert time.monotonic() - begun > 0.5
-                with pytest.raises(ServiceUnavailableException, match="more than 1 seconds"):
+                with ExitStack() as failing:
+                    if query != "select 1":
+                        failing.enter_context(pytest.raises(duckdb.ConversionException))
+                    await quick.rows(query, {})
+                assert time.monotonic() - begun > 0.25
+                assert quick.left > 0.25
+                with pytest.raises(ServiceUnavailableException, match=r"more than 0.5 seconds"):
                     await running
                 counted = dict(quick._processes.turns.durations.sample({}).buckets)
                 assert (counted["0.5"], counted["+Inf"]) == (1, 2)
