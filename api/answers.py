@@ -265,7 +265,9 @@ class Answer:
             method: ``GET`` or ``HEAD``.
             if_none_match: The header's value, if the request has it.
         """
-        if if_none_match is not None and is_current(if_none_match, self._etag):
+        if if_none_match is not None and (
+            if_none_match == self._etag or is_current(if_none_match, self._etag)
+        ):
             return self._not_modified, EMPTY
         return self._start, self._body if method == "GET" else EMPTY
 
@@ -289,11 +291,14 @@ class Answers:
         self._entries = entries
         self._size = size
         self._used = 0
+        self._latest: Answer | None = None
 
     def get(self, key: Key) -> Answer | None:
         """Look an answer up."""
-        if answer := self._answers.get(key):
+        answer = self._answers.get(key)
+        if answer is not None and answer is not self._latest:  # else it is at the end
             self._answers.move_to_end(key)
+            self._latest = answer
         return answer
 
     def keep(self, key: Key, answer: Answer) -> None:
@@ -302,7 +307,7 @@ class Answers:
             return
         if replaced := self._answers.pop(key, None):
             self._used -= _cost(key, replaced)
-        self._answers[key] = answer
+        self._answers[key] = self._latest = answer
         self._used += _cost(key, answer)
         while len(self._answers) > self._entries or self._used > self._size:
             self._used -= _cost(*self._answers.popitem(last=False))

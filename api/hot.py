@@ -8,10 +8,10 @@ ready-made messages, without the framework.
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from litestar.enums import ScopeType
@@ -51,6 +51,8 @@ WARMING = 5.0
 
 COMPRESSING = 2
 """How many answers are compressed at once."""
+
+HTTP = ScopeType.HTTP  # looked up once
 
 KEPT = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 """The statuses of answers that are kept, if they have an entity tag."""
@@ -103,11 +105,11 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
-        publication = self._serving.publication
+        begun = perf_counter()
+        traffic, publication = self._traffic, self._serving.publication
         method = scope["method"]
         if method not in {"GET", "HEAD"}:
             await self._answer_anew(scope, dict(scope["headers"]), None, receive, send)
@@ -116,9 +118,9 @@ class HotPath:
             # It asks about the whole, whatever its range (RFC 9110 §14.2).
             lines = [line for line in scope["headers"] if line[0] != b"range"]
             scope = cast("HTTPScope", {**scope, "headers": lines})
-        lines = cast("list[tuple[bytes, bytes]]", scope["headers"])
+        lines = scope["headers"]
         headers = dict(lines)
-        if len(headers) != len(lines):
+        if len(headers) != len(lines):  # type: ignore[arg-type]  # servers have a list
             headers = merge_repeated(lines)
         key = (
             scope["path"],
@@ -138,15 +140,15 @@ class HotPath:
             await self._answer_anew(scope, headers, key, receive, send)
             return
         start, body = answer.messages(method, headers.get(b"if-none-match"))
-        given, chosen = headers.get(b"x-request-id"), self._traffic.chosen()
+        given, chosen = headers.get(b"x-request-id"), traffic.chosen()
         if chosen or given is not None:  # else the id would be found in no log
             name = request_id(given)
             start = {**start, "headers": [*start["headers"], (b"x-request-id", name)]}
         await send(start)
         await send(body)
-        seconds = time.perf_counter() - begun
+        seconds = perf_counter() - begun
         answer.tally.add(method, start["status"], seconds)
-        self._traffic.hits += 1
+        traffic.hits += 1
         if chosen:
             answered = Answered(method, answer.tally.route, start["status"], seconds, kept=True)
             tell_of_hit(scope["path"], headers, answered, name)
