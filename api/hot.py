@@ -52,8 +52,6 @@ WARMING = 5.0
 COMPRESSING = 2
 """How many answers are compressed at once."""
 
-HTTP = ScopeType.HTTP  # looked up once
-
 KEPT = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 """The statuses of answers that are kept, if they have an entity tag."""
 
@@ -105,7 +103,7 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] != HTTP:
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         begun = perf_counter()
@@ -114,13 +112,13 @@ class HotPath:
         if method not in {"GET", "HEAD"}:
             await self._answer_anew(scope, dict(scope["headers"]), None, receive, send)
             return
+        lines: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]  # it is one
         if method == "HEAD":
             # It asks about the whole, whatever its range (RFC 9110 §14.2).
-            lines = [line for line in scope["headers"] if line[0] != b"range"]
+            lines = [line for line in lines if line[0] != b"range"]
             scope = cast("HTTPScope", {**scope, "headers": lines})
-        lines = scope["headers"]
         headers = dict(lines)
-        if len(headers) != len(lines):  # type: ignore[arg-type]  # servers have a list
+        if len(headers) != len(lines):
             headers = merge_repeated(lines)
         key = (
             scope["path"],
