@@ -99,7 +99,7 @@ DESCRIPTIONS = {
 FAILED = "The server failed on this request; its log has the cause under this request_id."
 
 RETRY = {"Retry-After": "2"}
-"""What every 503 carries: a new publication is seen after about so many seconds."""
+"""What a 503 carries that is no refusal: a new publication is seen after about so many seconds."""
 
 EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
 """What a parameter takes, by its type."""

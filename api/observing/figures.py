@@ -48,7 +48,7 @@ class Figures:
             "leadmarts_request_seconds",
             "histogram",
             "From a request's headers to the last byte of its answer given to the server, unless "
-            "it was refused for want of room.",
+            "it was refused for want of room or for its host.",
             ("route",),
             [tally.durations.sample({"route": route}) for route, tally in tallies],
         )

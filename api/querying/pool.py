@@ -55,7 +55,7 @@ INHERITED = re.compile(r"PATH|HOME|LANG|TZ|TMPDIR|VIRTUAL_ENV|(?:LC|LD|DYLD|PYTH
 ALLOCATION = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=500"}
 """How the processes keep memory for what comes next. To plan a query DuckDB takes and gives back
 thousands of small pieces, of which glibc keeps seven of each size at hand; with more of them a
-short question takes an eighth less time. Other libraries ignore it.
+short question takes about a tenth less time. Other libraries ignore it.
 See https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html."""
 
 
