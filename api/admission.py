@@ -112,11 +112,11 @@ class Admission:
         if not self._is_full() or scope["path"] in ELSEWHERE:
             return ()
         self._traffic.turn_away(scope["method"], NO_ROOM)
-        return self._refusal(scope)
+        return self._refusal(scope, self._inside)
 
-    def _refusal(self, scope: HTTPScope) -> tuple[Message, ...]:
+    def _refusal(self, scope: HTTPScope, answered: int) -> tuple[Message, ...]:
         self._traffic.refused += 1
-        self._say()
+        self._say(answered)
         return refusal(scope, NO_ROOM, FULL, SOON, *self._secure, *self._readable(scope))
 
     def _is_full(self) -> bool:
@@ -148,7 +148,7 @@ class Admission:
                 else:
                     refused = True
                     await scope["state"]["passing"].aclose()  # so that no more of it is made
-                    for instead in self._refusal(scope):
+                    for instead in self._refusal(scope, self._passing):
                         await send(instead)
             if not refused:
                 await send(message)
@@ -173,14 +173,14 @@ class Admission:
             (b"vary", b"Origin"),
         ]
 
-    def _say(self) -> None:
+    def _say(self, answered: int) -> None:
         """Log that requests are refused, and how many were since that was logged last."""
         if (now := time.monotonic()) >= self._say_at:
             refused = self._traffic.refused
             since, self._said = refused - self._said, refused
             self._say_at = now + SAY_EVERY
             logger.bind(refused=since).warning(
-                "Requests are refused: {} are being answered, as many as may be.", self._inside
+                "Requests are refused: {} are being answered, as many as may be.", answered
             )
 
 

@@ -109,8 +109,8 @@ class Workers:
     async def figures(self) -> dict[str, list[Family]]:
         """Ask all workers for their figures; return them by the worker's number.
 
-        One that does not answer is left out: a gap is honest, a figure of long ago is not. The others
-        are asked once a second at most, however many ask here.
+        One that does not answer is left out: a gap is honest, a figure of long ago is not. The
+        others are asked once a second at most, however many ask here.
         """
         others: dict[str, list[Family]] = {}
         if self._folder is not None:
