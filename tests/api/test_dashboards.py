@@ -100,6 +100,9 @@ FIRING = {
         'leadmarts_requests_refused_total{worker="0"}': "0+50x60",
         'leadmarts_requests_total{method="GET",route="none",status="503",worker="0"}': "0+50x60",
     },
+    "LeadMartsRequestsRefused ": {
+        'leadmarts_connections_refused_total{status="503",worker="0"}': "0+50x60",
+    },
     "LeadMartsQueriesWait": {'leadmarts_queries_waiting{worker="0"}': "1x60"},
 }
 """What makes an alert fire, and no other, beside a worker that is well; each minute for an hour."""
@@ -110,6 +113,9 @@ WELL = {
     'leadmarts_source_committed_timestamp_seconds{worker="0",source="leads"}': "0+60x60",
     'leadmarts_source_committed_timestamp_seconds{worker="0",source="spends"}': "-999999x60",
     'leadmarts_requests_total{method="GET",route="/a",status="200",worker="0"}': "0+100x60",
+    # Whatever clients get wrong by themselves is no want of room.
+    'leadmarts_connections_refused_total{status="408",worker="0"}': "0+50x60",
+    'leadmarts_connections_refused_total{status="503",worker="0"}': "0x60",
 }
 
 
