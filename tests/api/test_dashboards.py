@@ -103,7 +103,10 @@ FIRING = {
     "LeadMartsRequestsRefused ": {
         'leadmarts_connections_refused_total{status="503",worker="0"}': "0+50x60",
     },
-    "LeadMartsQueriesWait": {'leadmarts_queries_waiting{worker="0"}': "1x60"},
+    "LeadMartsQueriesWait": {
+        'leadmarts_queries_waiting{worker="0"}': "1x60",
+        'leadmarts_queries_waiting{worker="1"}': "0x60",
+    },
 }
 """What makes an alert fire, and no other, beside a worker that is well; each minute for an hour."""
 
