@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.admission import FULL
+from api.admission import FULL, NO_ROOM
+from api.observing.rebuffs import REBUFFS
 from api.refusals import SOON, written
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ SOON_OVER = 1.0
 Refusal = tuple[int, str, *tuple[tuple[bytes, bytes], ...]]
 """The status, one sentence, and further header fields."""
 
-NO_ROOM = (503, FULL, SOON)
+FULL_UP = (NO_ROOM, FULL, SOON)
 TOO_SLOW = (408, "The request did not come to its end in time; send it faster.")
 HEAD_TOO_LARGE = (431, f"The request's head has more than {LARGEST_HEAD:,} bytes; ask for less.")
 BODY_TOO_LARGE = (413, f"The request's body has more than {LARGEST_BODY:,} bytes; send less.")
@@ -92,6 +93,7 @@ class Connection(HttpToolsProtocol):
         """Take the connection, unless there are too many; see :class:`asyncio.Protocol`."""
         super().connection_made(transport)
         if len(self.connections) > self._most + SPARE:
+            REBUFFS[NO_ROOM] += 1
             transport.abort()
             return
         # Once for all: whoever was there first stays, however many come later.
@@ -109,7 +111,7 @@ class Connection(HttpToolsProtocol):
         """Read a part of a request, or several; see :class:`asyncio.Protocol`."""
         if self._over:
             # Now that something was read, so that the answer arrives before the end does.
-            self._refuse(NO_ROOM)
+            self._refuse(FULL_UP)
             return
         self._chunk = len(data)
         self._first = not self._coming
@@ -190,7 +192,10 @@ class Connection(HttpToolsProtocol):
         self._refuse(self._refusal)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Say why, unless an answer has begun, and close."""
+        """Say why, unless an answer has begun, and close; only once, and counted by its status."""
+        if self.transport.is_closing():
+            return
+        REBUFFS[refusal[0]] += 1
         quiet = self.cycle is None or self.cycle.response_complete
         if not self.pipeline and (quiet or not self.cycle.response_started):
             self.transport.write(written(*refusal, *self._secure))
@@ -212,7 +217,7 @@ class Connection(HttpToolsProtocol):
         if self.flow.read_paused:  # it is not read: another one is answered first
             self._request_clock = self.loop.call_later(self._patience, self._request_is_late)
         else:
-            self._refuse(NO_ROOM if self._over else TOO_SLOW)
+            self._refuse(FULL_UP if self._over else TOO_SLOW)
 
     def _stop_request_clock(self) -> None:
         if self._request_clock is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api import __version__
+from api.observing.rebuffs import REBUFFS
 from telemetry import Family, Sample
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ class Figures:
             "Requests that were answered with 503 at once, because there was no room for them.",
             traffic.refused,
             counted=True,
+        )
+        yield Family(
+            "leadmarts_connections_refused",
+            "counter",
+            "Connections that were closed before the app had a whole request, by the status that "
+            "says why; 503 where there were too many of them.",
+            ("status",),
+            [Sample({"status": str(status)}, number) for status, number in REBUFFS.items()],
         )
         yield _plain(
             "leadmarts_answers_broken",

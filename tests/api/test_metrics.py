@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import time
 from datetime import datetime
 
@@ -180,13 +181,20 @@ def test_whoever_of_the_workers_answers_tells_of_all(
         for _ in range(24):  # connections of their own, which go to either worker
             with server.client() as client:
                 client.get(COUNTS)
-        seen = []
+        host, _, port = server.url.removeprefix("http://").rpartition(":")
+        for _ in range(12):
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
+                connection.sendall(b"this is no HTTP\r\n\r\n")
+                assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 400"
+        seen, refused = [], []
         for _ in range(6):
             with server.client() as client:
                 figures = read(client)
             seen.append(of(figures, "leadmarts_requests_total", route=COUNTS))
+            refused.append(of(figures, "leadmarts_connections_refused_total", status="400"))
             workers = {dict(has)["worker"] for _, has in figures}
             assert workers == {"0", "1"}
         assert seen == [24] * 6
+        assert refused == [12] * 6
         answered = [of(figures, "leadmarts_requests_total", worker=one) for one in workers]
         assert min(answered) > 0

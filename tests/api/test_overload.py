@@ -11,6 +11,7 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 import httpx
@@ -18,11 +19,13 @@ import psutil
 import pytest
 import uvicorn
 from litestar.config.cors import CORSConfig
+from prometheus_client.parser import text_string_to_metric_families
 from uvicorn.server import ServerState
 
 from api.admission import BURST, MOMENT, PASSING, REST, Admission
 from api.capacity import Capacity
-from api.connection import Connection
+from api.connection import SPARE, Connection
+from api.observing.rebuffs import REBUFFS
 from api.observing.traffic import Traffic
 
 MART = "/api/v1/marts/long"
@@ -419,6 +422,56 @@ def test_connections_beyond_the_limit_are_told_so(small, wait_until):
     with small.client() as client:
         wait_until(lambda: client.get("/health/live").status_code == 200, seconds=5)
     wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
+
+
+def rebuffs(server):
+    """How many connections were refused, by status."""
+    with server.client() as client:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        int(sample.labels["status"]): sample.value
+        for family in families
+        if family.name == "leadmarts_connections_refused"
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"this is no HTTP\r\n\r\n", 400),
+        (HEAD, 408),
+        (POST + b"Content-Length: 70000\r\n\r\n", 413),
+        (HEAD + b"X: " + b"a" * 140_000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_a_connection_refuses_is_counted(small, sent, status):
+    before = rebuffs(small)
+    assert before.keys() == REBUFFS.keys()
+    with socket.create_connection(address(small), timeout=30) as connection:
+        with suppress(ConnectionResetError, BrokenPipeError):  # it may not come to its end
+            connection.sendall(sent)
+        assert read(connection)[0] == status
+    assert rebuffs(small) == {**before, status: before[status] + 1}
+
+
+def test_connections_beyond_the_limit_are_counted(small, wait_until):
+    """Whether they are told of it, ask or say nothing, or are closed at once."""
+    before, descriptors = rebuffs(small), small.descriptors()
+    held = []
+    for _ in range(24):  # these are used, so that nobody waits for a request of theirs
+        held.append(send(small, HEAD + b"\r\n"))
+        assert held[-1].recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+    beyond = [send(small, HEAD + b"\r\n"), *[send(small) for _ in range(SPARE + 5)]]
+    statuses = [read(connection)[0] for connection in beyond]
+    assert statuses.count(503) > SPARE // 2
+    assert statuses.count(0) > 0
+    assert set(statuses) == {503, 0}
+    for connection in held:
+        connection.close()
+    wait_until(lambda: small.descriptors() <= descriptors, what="closed connections")
+    assert rebuffs(small) == {**before, 503: before[503] + len(beyond)}
 
 
 def test_who_was_there_first_is_answered(small, wait_until):
