@@ -31,10 +31,7 @@ Key = tuple[str, bytes, Value, Value, Value, Value, Value, Value, Value]
 headers of ``KEYED``; on the host it depends whether there is an answer at all. Other caches hear of
 those that an answer does depend on by ``Vary``."""
 
-KEYED = (
-    *(b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer"),
-    b"host",
-)
+KEYED = (b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer", b"host")
 
 CACHE_CONTROL = "public, max-age=0, stale-while-revalidate=10, stale-if-error=86400"
 """Anyone may keep an answer and asks whether it still holds; a 304 costs less than any other
@@ -265,6 +262,7 @@ class Answer:
             method: ``GET`` or ``HEAD``.
             if_none_match: The header's value, if the request has it.
         """
+        # Most clients have one, as it was sent to them: that needs no call.
         if if_none_match is not None and (
             if_none_match == self._etag or is_current(if_none_match, self._etag)
         ):

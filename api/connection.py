@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.admission import FULL, NO_ROOM
-from api.observing.rebuffs import REBUFFS
+from api.observing.connections import REFUSED
 from api.refusals import SOON, written
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Connection(HttpToolsProtocol):
         """Take the connection, unless there are too many; see :class:`asyncio.Protocol`."""
         super().connection_made(transport)
         if len(self.connections) > self._most + SPARE:
-            REBUFFS[NO_ROOM] += 1
+            REFUSED[NO_ROOM] += 1
             transport.abort()
             return
         # Once for all: whoever was there first stays, however many come later.
@@ -195,7 +195,7 @@ class Connection(HttpToolsProtocol):
         """Say why, unless an answer has begun, and close; only once, and counted by its status."""
         if self.transport.is_closing():
             return
-        REBUFFS[refusal[0]] += 1
+        REFUSED[refusal[0]] += 1
         quiet = self.cycle is None or self.cycle.response_complete
         if not self.pipeline and (quiet or not self.cycle.response_started):
             self.transport.write(written(*refusal, *self._secure))

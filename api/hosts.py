@@ -36,10 +36,7 @@ class Hosts:
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        names: Sequence[str],
-        secure: Sequence[tuple[bytes, bytes]] = (),
+        self, app: ASGIApp, names: Sequence[str], secure: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:
         """Stand in front of an app.
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import zstandard
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Coding = Literal["zstd", "gzip", "identity"]
 
@@ -106,13 +103,10 @@ def is_current(if_none_match: bytes, etag: bytes) -> bool:
         if_none_match: The header's value: ``*``, or entity tags, which compare weakly.
         etag: The representation's entity tag, with its quotes.
     """
-    # Most clients have one, as it was sent to them.
-    if if_none_match == etag or if_none_match.strip() == b"*":
-        return True
-    return etag in OPAQUE_TAG.findall(if_none_match)
+    return if_none_match.strip() == b"*" or etag in OPAQUE_TAG.findall(if_none_match)
 
 
-def merge_repeated(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def merge_repeated(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Put repeated header lines together, as RFC 9110 §5.3 allows for lists."""
     merged: dict[bytes, bytes] = {}
     for name, value in headers:

@@ -140,11 +140,11 @@ class Work:
             if isinstance(error, TooLong):
                 self.left = 0
                 detail = f"The query took more than {self._seconds:g} seconds; ask for less."
-                raise ServiceUnavailableException(detail=detail, headers=RETRY) from error
-            if isinstance(error, duckdb.OutOfMemoryException):
+            elif isinstance(error, duckdb.OutOfMemoryException):
                 detail = "The query needs more memory than there is; ask for less."
-                raise ServiceUnavailableException(detail=detail, headers=RETRY) from error
-            raise
+            else:
+                raise
+            raise ServiceUnavailableException(detail=detail, headers=RETRY) from error
         turn.seconds = done.seconds
         self.left -= done.seconds
         return done.result

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api import __version__
-from api.observing.rebuffs import REBUFFS
+from api.observing.connections import REFUSED
 from telemetry import Family, Sample
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Figures:
             "Connections that were closed before the app had a whole request, by the status that "
             "says why; 503 where there were too many of them.",
             ("status",),
-            [Sample({"status": str(status)}, number) for status, number in REBUFFS.items()],
+            [Sample({"status": str(status)}, number) for status, number in REFUSED.items()],
         )
         yield _plain(
             "leadmarts_answers_broken",

@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from api.admission import BURST, MOMENT, PASSING, REST, Admission
 from api.capacity import Capacity
 from api.connection import SPARE, Connection
-from api.observing.rebuffs import REBUFFS
+from api.observing.connections import REFUSED
 from api.observing.traffic import Traffic
 
 MART = "/api/v1/marts/long"
@@ -424,7 +424,7 @@ def test_connections_beyond_the_limit_are_told_so(small, wait_until):
     wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
 
 
-def rebuffs(server):
+def refused_connections(server):
     """How many connections were refused, by status."""
     with server.client() as client:
         families = text_string_to_metric_families(client.get("/metrics").text)
@@ -447,18 +447,18 @@ def rebuffs(server):
     ],
 )
 def test_what_a_connection_refuses_is_counted(small, sent, status):
-    before = rebuffs(small)
-    assert before.keys() == REBUFFS.keys()
+    before = refused_connections(small)
+    assert before.keys() == REFUSED.keys()
     with socket.create_connection(address(small), timeout=30) as connection:
         with suppress(ConnectionResetError, BrokenPipeError):  # it may not come to its end
             connection.sendall(sent)
         assert read(connection)[0] == status
-    assert rebuffs(small) == {**before, status: before[status] + 1}
+    assert refused_connections(small) == {**before, status: before[status] + 1}
 
 
 def test_connections_beyond_the_limit_are_counted(small, wait_until):
     """Whether they are told of it, ask or say nothing, or are closed at once."""
-    before, descriptors = rebuffs(small), small.descriptors()
+    before, descriptors = refused_connections(small), small.descriptors()
     held = []
     for _ in range(24):  # these are used, so that nobody waits for a request of theirs
         held.append(send(small, HEAD + b"\r\n"))
@@ -471,7 +471,7 @@ def test_connections_beyond_the_limit_are_counted(small, wait_until):
     for connection in held:
         connection.close()
     wait_until(lambda: small.descriptors() <= descriptors, what="closed connections")
-    assert rebuffs(small) == {**before, 503: before[503] + len(beyond)}
+    assert refused_connections(small) == {**before, 503: before[503] + len(beyond)}
 
 
 def test_who_was_there_first_is_answered(small, wait_until):
