@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from heapq import nlargest
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from litestar import Response
 from litestar.datastructures import ResponseHeader
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
-    from api.observing.traffic import Tally
+    from api.observing.traffic import Tallies, Tally
     from api.problems import AnyRequest
 
 Content = TypeVar("Content")
@@ -208,26 +209,43 @@ def reusable(
     return Reusable(content, media_type=media_type, headers={**validators, **(headers or {})})
 
 
+class Reply(NamedTuple):
+    """One way for an answer to go out.
+
+    Attributes:
+        start: The first message.
+        body: The second one.
+        tally: Who counts how often it does.
+    """
+
+    start: HTTPResponseStartEvent
+    body: HTTPResponseBodyEvent
+    tally: Tally
+
+
 class Answer:
-    """The ASGI messages of one representation: 200, 304 and HEAD.
+    """One representation, ready to go out: whole, as its head, and as 304.
 
     Attributes:
         permission: The scopes without which nobody may have it, if so.
-        tally: Who counts how often it goes out: that of its route.
+        route: The template of the route that it is of.
         size: How many bytes it takes.
+        used: When it was made or last looked up, on the clock of :func:`time.perf_counter`.
     """
 
-    __slots__ = ("_body", "_etag", "_not_modified", "_start", "permission", "size", "tally")
+    __slots__ = ("_current", "_etag", "_whole", "permission", "route", "size", "used")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a representation is made of
         self,
         status: int,
         headers: Sequence[tuple[bytes, bytes]],
         body: bytes,
         coding: Coding,
+        tallies: Tallies,
+        route: str,
         permission: frozenset[str] | None = None,
     ) -> None:
-        """Make the messages; whoever keeps it gives it its tally.
+        """Make the messages.
 
         Args:
             status: 200, or 206 for a part of a list.
@@ -235,10 +253,13 @@ class Answer:
                 depends on besides the coding, the origin and the token.
             body: The body in the coding.
             coding: The coding.
+            tallies: Where it is counted how often it goes out.
+            route: The template of its route.
             permission: The scopes without which nobody may have it, if so.
         """
         self.permission = permission
-        self.tally: Tally
+        self.route = route
+        self.used = perf_counter()
         said = dict(headers)
         self._etag = coded(said[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]
@@ -248,15 +269,20 @@ class Answer:
         own = said.get(b"vary", b"").decode()
         vary = varying(own, guarded=permission is not None).encode()
         lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
-        self._start = _start(status, lines)
-        self._not_modified = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
-        self._body: HTTPResponseBodyEvent = {**EMPTY, "body": body}
+        whole = _start(status, lines)
+        current = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
+        bodies: dict[str, HTTPResponseBodyEvent] = {"GET": {**EMPTY, "body": body}, "HEAD": EMPTY}
+        self._whole = {
+            method: Reply(whole, bodies[method], tallies[route, method, status])
+            for method in bodies
+        }
+        self._current = {
+            method: Reply(current, EMPTY, tallies[route, method, 304]) for method in bodies
+        }
         self.size = len(body) + sum([len(name) + len(value) for name, value in lines])
 
-    def messages(
-        self, method: str, if_none_match: bytes | None
-    ) -> tuple[HTTPResponseStartEvent, HTTPResponseBodyEvent]:
-        """Choose the two messages for one request.
+    def reply(self, method: str, if_none_match: bytes | None) -> Reply:
+        """Choose how it goes out for one request.
 
         Args:
             method: ``GET`` or ``HEAD``.
@@ -266,16 +292,19 @@ class Answer:
         if if_none_match is not None and (
             if_none_match == self._etag or is_current(if_none_match, self._etag)
         ):
-            return self._not_modified, EMPTY
-        return self._start, self._body if method == "GET" else EMPTY
+            return self._current[method]
+        return self._whole[method]
 
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
-class Answers:
-    """The most recently used answers of one publication."""
+class Answers(dict[Key, Answer]):
+    """The most recently used answers of one publication.
+
+    Whoever gets one says when, in ``used``: that costs a hit less than to keep them in order.
+    """
 
     def __init__(self, entries: int = 4096, size: int = 64 * 1024 * 1024) -> None:
         """Make room.
@@ -285,34 +314,32 @@ class Answers:
             size: How many bytes it keeps at most. An answer larger than an eighth of that is not
                 kept: it would push too many others out.
         """
-        self._answers: OrderedDict[Key, Answer] = OrderedDict()
+        super().__init__()
         self._entries = entries
         self._size = size
         self._used = 0
-        self._latest: Answer | None = None
-
-    def get(self, key: Key) -> Answer | None:
-        """Look an answer up."""
-        answer = self._answers.get(key)
-        if answer is not None and answer is not self._latest:  # else it is at the end
-            self._answers.move_to_end(key)
-            self._latest = answer
-        return answer
 
     def keep(self, key: Key, answer: Answer) -> None:
         """Keep an answer, and let the longest unused ones go if there is no room."""
         if _cost(key, answer) > self._size // 8:
             return
-        if replaced := self._answers.pop(key, None):
+        if replaced := self.pop(key, None):
             self._used -= _cost(key, replaced)
-        self._answers[key] = self._latest = answer
+        self[key] = answer
         self._used += _cost(key, answer)
-        while len(self._answers) > self._entries or self._used > self._size:
-            self._used -= _cost(*self._answers.popitem(last=False))
+        if len(self) > self._entries or self._used > self._size:
+            self._make_room()
 
     def recent(self, count: int) -> list[Key]:
         """The keys of the most recently used answers, the latest first."""
-        return [key for key, _ in zip(reversed(self._answers), range(count), strict=False)]
+        return nlargest(count, self, key=lambda key: self[key].used)
+
+    def _make_room(self) -> None:
+        """Let an eighth go, so that it need not be looked for soon again."""
+        for key in sorted(self, key=lambda key: self[key].used):
+            if len(self) <= self._entries * 7 // 8 and self._used <= self._size * 7 // 8:
+                return
+            self._used -= _cost(key, self.pop(key))
 
 
 def _cost(key: Key, answer: Answer) -> int:

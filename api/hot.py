@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from litestar.enums import ScopeType
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from api.serving import Serving
 
     Refuse = Callable[[HTTPScope], Iterable[Message]]
+
+HTTP: Final = ScopeType.HTTP
+"""Here once: to find an enumeration's member takes as long as to find a kept answer."""
 
 WARMED = 32
 """How many of the latest answers a new publication has ready before it is swapped in."""
@@ -103,17 +106,17 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != HTTP:
             await self._app(scope, receive, send)
             return
         begun = perf_counter()
-        traffic, publication = self._traffic, self._serving.publication
+        publication = self._serving.publication
         method = scope["method"]
-        if method not in {"GET", "HEAD"}:
-            await self._answer_anew(scope, dict(scope["headers"]), None, receive, send)
-            return
         lines: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]  # it is one
-        if method == "HEAD":
+        if method != "GET":
+            if method != "HEAD":
+                await self._answer_anew(scope, dict(lines), None, receive, send)
+                return
             # It asks about the whole, whatever its range (RFC 9110 §14.2).
             lines = [line for line in lines if line[0] != b"range"]
             scope = cast("HTTPScope", {**scope, "headers": lines})
@@ -137,7 +140,9 @@ class HotPath:
         ):
             await self._answer_anew(scope, headers, key, receive, send)
             return
-        start, body = answer.messages(method, headers.get(b"if-none-match"))
+        answer.used = begun
+        start, body, tally = answer.reply(method, headers.get(b"if-none-match"))
+        traffic = self._traffic
         given, chosen = headers.get(b"x-request-id"), traffic.chosen()
         if chosen or given is not None:  # else the id would be found in no log
             name = request_id(given)
@@ -145,10 +150,10 @@ class HotPath:
         await send(start)
         await send(body)
         seconds = perf_counter() - begun
-        answer.tally.add(method, start["status"], seconds)
+        tally.add(seconds)
         traffic.hits += 1
         if chosen:
-            answered = Answered(method, answer.tally.route, start["status"], seconds, kept=True)
+            answered = Answered(method, answer.route, start["status"], seconds, kept=True)
             tell_of_hit(scope["path"], headers, answered, name)
 
     async def _answer_anew(
@@ -173,8 +178,9 @@ class HotPath:
             self._traffic.misses += 1
             answer = await self._compute(scope, said, key, receive, exchange.send)
             if answer is not None:
-                for message in answer.messages(method, headers.get(b"if-none-match")):
-                    await exchange.send(message)
+                start, body, _ = answer.reply(method, headers.get(b"if-none-match"))
+                await exchange.send(start)
+                await exchange.send(body)
 
     async def _compute(
         self,
@@ -213,8 +219,15 @@ class HotPath:
             loop = asyncio.get_running_loop()
             body = await loop.run_in_executor(self._compressing, compress, body, coding)
         status, lines = reply.start["status"], list(reply.start["headers"])
-        answer = Answer(status, lines, body, coding, state["permission"])
-        answer.tally = self._traffic.tallies[state["route"]]
+        answer = Answer(
+            status,
+            lines,
+            body,
+            coding,
+            self._traffic.tallies,
+            state["route"],
+            state["permission"],
+        )
         if publication is not None and not state["elsewhere"]:
             publication.answers.keep(key, answer)
         return answer

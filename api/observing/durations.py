@@ -40,6 +40,13 @@ class Durations:
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
+    def include(self, other: Durations) -> None:
+        """Add what another one counted."""
+        self.counts = [
+            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
+        ]
+        self.total += other.total
+
     def sample(self, labels: Mapping[str, str]) -> Sample:
         """Return them as they are now."""
         named = [*map(str, BOUNDS), "+Inf"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from api import __version__
 from api.observing.connections import REFUSED
+from api.observing.durations import Durations
 from telemetry import Family, Sample
 
 if TYPE_CHECKING:
@@ -34,15 +35,17 @@ class Figures:
     def _requests(self) -> Iterable[Family]:
         traffic = self._traffic
         tallies = list(traffic.tallies.items())  # another thread may count meanwhile
+        routes: dict[str, Durations] = {}
+        for (route, _, _), tally in tallies:
+            routes.setdefault(route, Durations()).include(tally)
         yield Family(
             "leadmarts_requests",
             "counter",
             "Requests that were answered, by method, route and status.",
             ("method", "route", "status"),
             [
-                Sample({"method": method, "route": route, "status": str(status)}, number)
-                for route, tally in tallies
-                for (method, status), number in list(tally.counts.items())
+                Sample({"method": method, "route": route, "status": str(status)}, tally.requests)
+                for (route, method, status), tally in tallies
             ],
         )
         yield Family(
@@ -51,7 +54,7 @@ class Figures:
             "From a request's headers to the last byte of its answer given to the server, unless "
             "it was refused for want of room or for its host.",
             ("route",),
-            [tally.durations.sample({"route": route}) for route, tally in tallies],
+            [durations.sample({"route": route}) for route, durations in routes.items()],
         )
         yield _plain(
             "leadmarts_cache_hits",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import deque
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from loguru import logger
 
-from api.observing.durations import BOUNDS, Durations
+from api.observing.durations import Durations
 from api.request_ids import request_id
 from telemetry import Span, Trace, record, within
 
@@ -82,51 +81,46 @@ class Traffic:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self.tallies[route].add(_countable(method), status, seconds)
+        self.tallies[route, _countable(method), status].add(seconds)
 
     def turn_away(self, method: str, status: int) -> None:
         """Count a request that is refused before anything is done for it.
 
         It has no duration: very many that took no time would hide how long the others take.
         """
-        self.tallies[NO_ROUTE].counts[_countable(method), status] += 1
+        self.tallies[NO_ROUTE, _countable(method), status].turned_away += 1
 
 
 def _countable(method: str) -> str:
     return method if method in METHODS else "other"
 
 
-class Tally:
-    """Counts what was answered on one route.
+class Tally(Durations):
+    """Counts the requests that had one status by one method on one route, and how long they took.
 
     Attributes:
-        route: Its template.
-        counts: How many requests there were, by method and status.
-        durations: How long they took until all was sent.
+        turned_away: How many were refused before anything was done for them, and have no duration.
     """
 
-    __slots__ = ("counts", "durations", "route")
+    __slots__ = ("turned_away",)
 
-    def __init__(self, route: str) -> None:
+    def __init__(self) -> None:
         """Count nothing yet."""
-        self.route = route
-        self.counts: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self.durations = Durations()
+        super().__init__()
+        self.turned_away = 0
 
-    def add(self, method: str, status: int, seconds: float) -> None:
-        """Count one request."""
-        self.counts[method, status] += 1
-        durations = self.durations
-        durations.counts[bisect_left(BOUNDS, seconds)] += 1  # a call would cost as much again
-        durations.total += seconds
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return sum(self.counts) + self.turned_away
 
 
-class Tallies(dict[str, Tally]):
-    """The tallies of all routes that were asked for."""
+class Tallies(dict[tuple[str, str, int], Tally]):
+    """The tallies of all that was answered, by route, method and status."""
 
-    def __missing__(self, route: str) -> Tally:
+    def __missing__(self, key: tuple[str, str, int]) -> Tally:
         """Begin one."""
-        tally = self[route] = Tally(route)
+        tally = self[key] = Tally()
         return tally
 
 

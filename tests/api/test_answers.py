@@ -1,10 +1,13 @@
 """The shelf of kept answers is bounded, whatever is put on it."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.answers import Answer, Answers
+from api.observing.traffic import Tallies
 
 HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"x"')]
 
@@ -14,7 +17,15 @@ keys = st.integers(0, 30).map(
 
 
 def answer(length):
-    return Answer(200, HEADERS, b"x" * length, "identity")
+    return Answer(200, HEADERS, b"x" * length, "identity", Tallies(), "/")
+
+
+def get(answers, key):
+    """Look an answer up as a request does."""
+    found = answers.get(key)
+    if found is not None:
+        found.used = perf_counter()
+    return found
 
 
 @given(st.lists(st.tuples(st.booleans(), keys, st.integers(0, 3000)), max_size=60))
@@ -26,13 +37,13 @@ def test_it_is_bounded_and_the_latest_stay(steps):
         if keep:
             new = answer(length)
             answers.keep(key, new)
-            there = answers.get(key)
+            there = get(answers, key)
             if length < 500:
                 assert there is new
             if there is not None:  # perhaps the one before, if the new one is too large
                 kept.pop(key, None)
                 kept[key] = there
-        elif (found := answers.get(key)) is not None:
+        elif (found := get(answers, key)) is not None:
             assert found is kept.pop(key)
             kept[key] = found
         else:
@@ -44,12 +55,15 @@ def test_it_is_bounded_and_the_latest_stay(steps):
         assert sum(kept[key].size for key in recent) <= size
 
 
-@pytest.mark.parametrize(("bounds", "left"), [({"entries": 5}, 5), ({"size": 16_000}, 8)])
-def test_it_is_bounded_by_number_and_by_size(bounds, left):
+@pytest.mark.parametrize(("bounds", "most"), [({"entries": 16}, 16), ({"size": 32_000}, 17)])
+def test_it_is_bounded_by_number_and_by_size(bounds, most):
     answers = Answers(**bounds)
-    for number in range(30):
+    for number in range(60):
         answers.keep((f"/{number}", b"", None, None), answer(800))
-    assert [key[0] for key in answers.recent(30)] == [f"/{29 - n}" for n in range(left)]
+        left = len(answers)
+        assert left <= most
+        assert left >= min(number + 1, most * 7 // 8)  # no more go than there must
+        assert [key[0] for key in answers.recent(60)] == [f"/{number - n}" for n in range(left)]
 
 
 def test_a_huge_answer_pushes_nothing_out():
