@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from contextlib import contextmanager
 from functools import lru_cache
 from heapq import nlargest
 from time import perf_counter
@@ -16,7 +18,7 @@ from litestar.serialization import get_serializer
 from api.negotiation import Coding, is_current
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from litestar import Litestar
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
@@ -318,6 +320,30 @@ class Answers(dict[Key, Answer]):
         self._entries = entries
         self._size = size
         self._used = 0
+        self._coming: dict[Key, asyncio.Event] = {}
+
+    @contextmanager
+    def coming(self, key: Key) -> Iterator[asyncio.Event]:
+        """Have those who ask the same wait for an answer that is made meanwhile.
+
+        Yields:
+            What ends their wait if it is set before the end: it will not be kept.
+        """
+        settled = asyncio.Event()
+        first = self._coming.setdefault(key, settled) is settled
+        try:
+            yield settled
+        finally:
+            settled.set()
+            if first:
+                del self._coming[key]
+
+    async def awaited(self, key: Key) -> Answer | None:
+        """Wait for the answer if it is being made; return it, or None if there is none to keep."""
+        if (settled := self._coming.get(key)) is None:
+            return None
+        await settled.wait()
+        return self.get(key)
 
     def keep(self, key: Key, answer: Answer) -> None:
         """Keep an answer, and let the longest unused ones go if there is no room."""

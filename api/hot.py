@@ -66,7 +66,7 @@ class HotPath:
     or that a guard let through for some scopes: then it goes out again only with a token that has
     them and was verified before. It is kept with the publication that was served when it was asked
     for, even if a newer one was swapped in meanwhile; what a handler read in another one
-    (``elsewhere``) is not kept.
+    (``elsewhere``) is not kept. Whoever asks for it while it is made waits for it (``settled``).
 
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
@@ -135,6 +135,8 @@ class HotPath:
             headers.get(b"host"),
         )
         answer = publication.answers.get(key) if publication else None
+        if answer is None and publication is not None:
+            answer = await publication.answers.awaited(key)
         if answer is None or (
             (needed := answer.permission) is not None and not self._permits(headers, needed)
         ):
@@ -171,12 +173,18 @@ class HotPath:
                 await send(message)
             return  # it is one of very many, so there is nothing more to be said of it
         with Exchange(self._traffic, scope, headers, send, publication) as exchange:
-            said = {"publication": publication, "exchange": exchange, "head": method == "HEAD"}
+            said: dict[str, object] = {
+                "publication": publication,
+                "exchange": exchange,
+                "head": method == "HEAD",
+            }
             if key is None:
                 await self._ask(_with_state(scope, **said), method, receive, exchange.send)
                 return
             self._traffic.misses += 1
-            answer = await self._compute(scope, said, key, receive, exchange.send)
+            with publication.answers.coming(key) if publication else nullcontext() as settled:
+                said["settled"] = settled
+                answer = await self._compute(scope, said, key, receive, exchange.send)
             if answer is not None:
                 start, body, _ = answer.reply(method, headers.get(b"if-none-match"))
                 await exchange.send(start)
@@ -276,6 +284,8 @@ class _Reply:
         if message["type"] == "http.response.start" and self._may_be_kept(message):
             self.start = message
         elif message["type"] != "http.response.body":
+            if settled := self._asked["state"]["settled"]:
+                settled.set()  # whoever asks the same must not wait until this client has all
             await self._send(message)
         elif self.start is not None:
             self.body += message["body"]
@@ -303,6 +313,7 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
         "broken": False,
         "head": False,
         "exchange": None,
+        "settled": None,
         "route": NO_ROUTE,
         **scope.get("state", {}),
         **state,

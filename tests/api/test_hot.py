@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +23,8 @@ from publication import Store
 
 KEPT = [(b"etag", b'"x"'), (b"cache-control", b"public, max-age=0"), (b"content-length", b"6")]
 NOT_KEPT = [(b"content-length", b"6")]
+KEPT_ONE = [*KEPT[:2], (b"content-length", b"1")]
+NOT_KEPT_ONE = [(b"content-length", b"1")]
 SCOPE = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 
 
@@ -92,6 +94,85 @@ def test_what_is_not_kept_goes_through_piece_by_piece(serving):
     sent, asked = ask(serving, NOT_KEPT, "GET", "HEAD", "POST")
     assert sent == [(200, [b"one", b"two"]), (200, [b"", b""]), (200, [b"one", b"two"])]
     assert asked == ["GET", "GET", "POST"]
+
+
+def ask_at_once(serving, answers, count=5):
+    """Ask the same several times at once; return the bodies, and how often the app was asked.
+
+    Args:
+        serving: What serves a publication.
+        answers: How the app answers, each time: its headers, or an error.
+        count: How many ask.
+    """
+    asked = []
+
+    async def app(scope, receive, send):
+        asked.append(scope["path"])
+        answer = answers[len(asked) - 1]
+        for _ in range(10):
+            await asyncio.sleep(0)  # the others come meanwhile
+        if isinstance(answer, Exception):
+            raise answer
+        await send({"type": "http.response.start", "status": 200, "headers": answer})
+        await send({"type": "http.response.body", "body": b"%d" % len(asked), "more_body": False})
+
+    async def one(hot):
+        bodies = []
+
+        async def send(message):
+            bodies.append(message.get("body"))
+
+        with suppress(OSError):
+            await hot(SCOPE, None, send)
+        return bodies[1:]
+
+    async def go():
+        async with serving() as served:
+            hot = HotPath(app, served, Bearer(None, None), Traffic())
+            return await asyncio.gather(*(one(hot) for _ in range(count)))
+
+    return asyncio.run(go()), len(asked)
+
+
+def test_what_is_being_made_is_waited_for(serving):
+    bodies, asked = ask_at_once(serving, [KEPT_ONE] * 5)
+    assert (bodies, asked) == ([[b"1"]] * 5, 1)
+
+
+def test_what_is_not_to_be_kept_is_made_for_each(serving):
+    bodies, asked = ask_at_once(serving, [NOT_KEPT_ONE] * 5)
+    assert (len(bodies), asked) == (5, 5)
+    assert all(body for body in bodies)
+
+
+def test_who_waited_in_vain_asks(serving):
+    bodies, asked = ask_at_once(serving, [OSError(), *[KEPT_ONE] * 4])
+    assert bodies[0] == []
+    assert all(body for body in bodies[1:])
+    assert asked > 1
+
+
+def test_nobody_waits_for_another_to_read(serving):
+    """The first reads a long answer that is not kept, and never comes to its end."""
+    reading = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": NOT_KEPT})
+        if not reading:
+            reading.append(scope)
+            await asyncio.Event().wait()
+        await send({"type": "http.response.body", "body": b"onetwo", "more_body": False})
+
+    async def go():
+        async with serving() as served:
+            hot = HotPath(app, served, Bearer(None, None), Traffic())
+            first = asyncio.create_task(hot(SCOPE, None, nowhere))
+            await asyncio.sleep(0)
+            assert reading
+            await asyncio.wait_for(hot(SCOPE, None, nowhere), 5)
+            first.cancel()
+
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize("control", [b"private, max-age=5", b"no-store", b""])

@@ -11,7 +11,7 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import httpx
@@ -260,9 +260,10 @@ def test_kept_answers_need_no_admission(small):
     with small.client() as client:
         expected = client.get(WEEK).json()
 
-    def work(_):
+    def work(place):
         with small.client() as client:
-            return client.get(MART, params={"select": "t,n.sum()", "order": "t", "limit": 1})
+            query = {"select": "t,n.sum()", "order": "t", "limit": 1, "offset": place}
+            return client.get(MART, params=query)
 
     with ThreadPoolExecutor(12) as pool:
         working = [pool.submit(work, n) for n in range(12)]
@@ -270,6 +271,28 @@ def test_kept_answers_need_no_admission(small):
             while not all(one.done() for one in working):
                 answer = client.get(WEEK)
                 assert (answer.status_code, answer.json()) == (200, expected)
+
+
+def test_many_who_ask_the_same_are_one(small):
+    """More than a server takes on ask for what nobody asked before: all are answered, by one."""
+    query = {"select": "t,x:n.sum()", "order": "t", "limit": 2, "offset": 77}
+    before = misses(small)
+    with ThreadPoolExecutor(16) as pool, ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=small.url)) for _ in range(16)]
+        for client in clients:
+            client.get("/health/live")  # to be connected, so that they ask at the same moment
+        answers = list(pool.map(lambda client: client.get(MART, params=query), clients))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert misses(small) - before - len(clients) - 1 == 1  # but for the probes, and this look
+
+
+def misses(server):
+    """How many requests were not answered from what is kept."""
+    for family in text_string_to_metric_families(httpx.get(f"{server.url}/metrics").text):
+        if family.name == "leadmarts_cache_misses":
+            return family.samples[0].value
+    raise AssertionError
 
 
 def test_a_slow_reader_keeps_no_place(small, wait_until):
