@@ -235,7 +235,10 @@ class Answer:
         used: When it was made or last looked up, on the clock of :func:`time.perf_counter`.
     """
 
-    __slots__ = ("_current", "_etag", "_whole", "permission", "route", "size", "used")
+    __slots__ = (
+        *("_current", "_etag", "_tallies", "_whole"),
+        *("permission", "route", "size", "used"),
+    )
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a representation is made of
         self,
@@ -273,14 +276,9 @@ class Answer:
         lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
         whole = _start(status, lines)
         current = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
-        bodies: dict[str, HTTPResponseBodyEvent] = {"GET": {**EMPTY, "body": body}, "HEAD": EMPTY}
-        self._whole = {
-            method: Reply(whole, bodies[method], tallies[route, method, status])
-            for method in bodies
-        }
-        self._current = {
-            method: Reply(current, EMPTY, tallies[route, method, 304]) for method in bodies
-        }
+        self._whole = Reply(whole, {**EMPTY, "body": body}, tallies[route, "GET", status])
+        self._current = Reply(current, EMPTY, tallies[route, "GET", 304])
+        self._tallies = tallies
         self.size = len(body) + sum([len(name) + len(value) for name, value in lines])
 
     def reply(self, method: str, if_none_match: bytes | None) -> Reply:
@@ -294,8 +292,14 @@ class Answer:
         if if_none_match is not None and (
             if_none_match == self._etag or is_current(if_none_match, self._etag)
         ):
-            return self._current[method]
-        return self._whole[method]
+            reply = self._current
+        else:
+            reply = self._whole
+        return reply if method == "GET" else self._head(reply)
+
+    def _head(self, reply: Reply) -> Reply:
+        start = reply.start
+        return Reply(start, EMPTY, self._tallies[self.route, "HEAD", start["status"]])
 
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:
