@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import contextmanager
 from functools import lru_cache
 from heapq import nlargest
 from time import perf_counter
@@ -18,7 +17,7 @@ from litestar.serialization import get_serializer
 from api.negotiation import Coding, is_current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from litestar import Litestar
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
@@ -324,29 +323,23 @@ class Answers(dict[Key, Answer]):
         self._entries = entries
         self._size = size
         self._used = 0
-        self._coming: dict[Key, asyncio.Event] = {}
+        self._coming: dict[Key, asyncio.Event | None] = {}  # none while nobody waits
 
-    @contextmanager
-    def coming(self, key: Key) -> Iterator[asyncio.Event]:
-        """Have those who ask the same wait for an answer that is made meanwhile.
+    def announce(self, key: Key) -> None:
+        """Say that an answer is being made, so that those who ask the same wait for it."""
+        self._coming.setdefault(key, None)
 
-        Yields:
-            What ends their wait if it is set before the end: it will not be kept.
-        """
-        settled = asyncio.Event()
-        first = self._coming.setdefault(key, settled) is settled
-        try:
-            yield settled
-        finally:
-            settled.set()
-            if first:
-                del self._coming[key]
+    def settle(self, key: Key) -> None:
+        """Say that it is kept, or that it will not be: nobody waits for it any more."""
+        if (waiting := self._coming.pop(key, None)) is not None:
+            waiting.set()
 
     async def awaited(self, key: Key) -> Answer | None:
         """Wait for the answer if it is being made; return it, or None if there is none to keep."""
-        if (settled := self._coming.get(key)) is None:
+        if key not in self._coming:
             return None
-        await settled.wait()
+        waiting = self._coming[key] = self._coming[key] or asyncio.Event()
+        await waiting.wait()
         return self.get(key)
 
     def keep(self, key: Key, answer: Answer) -> None:

@@ -66,7 +66,7 @@ class HotPath:
     or that a guard let through for some scopes: then it goes out again only with a token that has
     them and was verified before. It is kept with the publication that was served when it was asked
     for, even if a newer one was swapped in meanwhile; what a handler read in another one
-    (``elsewhere``) is not kept. Whoever asks for it while it is made waits for it (``settled``).
+    (``elsewhere``) is not kept. Whoever asks for it while it is made waits for it.
 
     The scope's state is how this layer and the framework talk. Handlers find the publication, or
     None, as ``publication``. A request comes once more with ``acceptable`` as False if its answer
@@ -173,18 +173,18 @@ class HotPath:
                 await send(message)
             return  # it is one of very many, so there is nothing more to be said of it
         with Exchange(self._traffic, scope, headers, send, publication) as exchange:
-            said: dict[str, object] = {
-                "publication": publication,
-                "exchange": exchange,
-                "head": method == "HEAD",
-            }
+            said = {"publication": publication, "exchange": exchange, "head": method == "HEAD"}
             if key is None:
                 await self._ask(_with_state(scope, **said), method, receive, exchange.send)
                 return
             self._traffic.misses += 1
-            with publication.answers.coming(key) if publication else nullcontext() as settled:
-                said["settled"] = settled
+            if publication is not None:
+                publication.answers.announce(key)
+            try:
                 answer = await self._compute(scope, said, key, receive, exchange.send)
+            finally:
+                if publication is not None:
+                    publication.answers.settle(key)
             if answer is not None:
                 start, body, _ = answer.reply(method, headers.get(b"if-none-match"))
                 await exchange.send(start)
@@ -202,7 +202,7 @@ class HotPath:
         asked = _with_state(scope, **said)
         state = asked["state"]
         publication: OpenPublication | None = state["publication"]
-        reply = _Reply(send, asked)
+        reply = _Reply(send, asked, key)
         try:
             await self._ask(asked, "GET", receive, reply)
         except Exception:
@@ -220,7 +220,7 @@ class HotPath:
         coding = choose_coding(accepted, len(reply.body))
         if coding is None:
             refused = _with_state(scope, **said, acceptable=False)
-            await self._ask(refused, "GET", receive, _Reply(send, refused))
+            await self._ask(refused, "GET", receive, _Reply(send, refused, key))
             return None
         body = reply.body
         if coding != "identity":
@@ -274,18 +274,20 @@ class HotPath:
 class _Reply:
     """What the framework sends to: holds back an answer to be kept, lets all others through."""
 
-    def __init__(self, send: Send, asked: HTTPScope) -> None:
+    def __init__(self, send: Send, asked: HTTPScope, key: Key) -> None:
         self.start: HTTPResponseStartEvent | None = None
         self.body = b""
         self._send = send
         self._asked = asked
+        self._key = key
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self._may_be_kept(message):
             self.start = message
         elif message["type"] != "http.response.body":
-            if settled := self._asked["state"]["settled"]:
-                settled.set()  # whoever asks the same must not wait until this client has all
+            if publication := self._asked["state"]["publication"]:
+                # Whoever asks the same must not wait until this client has taken all.
+                publication.answers.settle(self._key)
             await self._send(message)
         elif self.start is not None:
             self.body += message["body"]
@@ -313,7 +315,6 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
         "broken": False,
         "head": False,
         "exchange": None,
-        "settled": None,
         "route": NO_ROUTE,
         **scope.get("state", {}),
         **state,
