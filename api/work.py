@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from api.leases import Leases
-    from api.querying.pool import Done, Processes
+    from api.querying.client import Done
+    from api.querying.pool import Processes
     from api.querying.turns import Turn
 
     Parameters = ParamSpec("Parameters")
