@@ -34,6 +34,10 @@ short question takes about a tenth less time. Other libraries ignore it.
 See https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html."""
 
 
+BUFFER = 256 * 1024
+"""Bytes that are read at most at once; more for an answer that is longer."""
+
+
 class Done(NamedTuple):
     """What came of a step.
 
@@ -46,12 +50,17 @@ class Done(NamedTuple):
     seconds: float
 
 
-class Process(asyncio.Protocol):
-    """One process, and the answers it owes."""
+class Process(asyncio.BufferedProtocol):
+    """One process, and the answers it owes.
+
+    What it answers is read into one buffer, which stays as long as its longest answer was: an
+    answer may be a megabyte, and each copy of it would keep the event loop from others.
+    """
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._received = bytearray()
+        self._buffer = bytearray(BUFFER)
+        self._filled = 0
         self._waiting: list[asyncio.Future[Done]] = []
         self._transport: asyncio.Transport | None = None
         self._popen: subprocess.Popen[bytes] | None = None
@@ -128,26 +137,39 @@ class Process(asyncio.Protocol):
         """Take the transport; see :class:`asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
-        """Give out the answers that are complete."""
-        received = self._received
-        received += data
-        while len(received) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(received)[0]
-            if len(received) < end:
-                return
-            with memoryview(received) as view:
-                result, error, seconds = pickle.loads(view[LENGTH.size : end])  # noqa: S301 -- of the same program
-            del received[:end]
-            self._heard = asyncio.get_running_loop().time()
-            future = self._waiting.pop(0)
-            if future.done():
-                continue  # nobody waits any more
-            if error is None:
-                future.set_result(Done(result, seconds))
-            else:
-                error.seconds = seconds
-                future.set_exception(error)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read to; see :class:`asyncio.BufferedProtocol`."""
+        del sizehint
+        if self._filled == len(self._buffer):
+            self._buffer += bytes(len(self._buffer))
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Give out the answers that are complete; see :class:`asyncio.BufferedProtocol`."""
+        self._filled += nbytes
+        begin = 0
+        with memoryview(self._buffer) as view:
+            while (body := begin + LENGTH.size) <= self._filled:
+                end = body + LENGTH.unpack_from(view, begin)[0]
+                if end > self._filled:
+                    break
+                self._give_out(*pickle.loads(view[body:end]))  # noqa: S301 -- of the same program
+                begin = end
+            if begin:
+                left = self._filled - begin
+                view[:left] = view[begin : self._filled]
+                self._filled = left
+
+    def _give_out(self, result: object, error: Exception | None, seconds: float) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        future = self._waiting.pop(0)
+        if future.done():
+            return  # nobody waits any more
+        if error is None:
+            future.set_result(Done(result, seconds))
+        else:
+            error.seconds = seconds  # type: ignore[attr-defined]  # for whoever counts the time
+            future.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everyone who waits that it has ended."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import ExitStack, aclosing
+from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from litestar.exceptions import ServiceUnavailableException
 
 from api.opened import open_publication
 from api.querying import steps
+from api.querying.client import BUFFER, Process
 from api.querying.pool import Processes
+from api.querying.process import frame
 from publication import PublicationBroken, Store
 
 MART = "/api/v1/marts/lead_event_counts_weekly"
@@ -31,6 +37,33 @@ def opened(make_publication, make_events, open_current, tmp_path):
 
 def children() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "api.querying" in one.cmdline()]
+
+
+@given(
+    st.lists(st.integers(0, 40_000) | st.integers(BUFFER - 100, 3 * BUFFER), max_size=5),
+    st.lists(st.integers(1, 9) | st.integers(1, 2 * BUFFER), min_size=1, max_size=5),
+)
+def test_answers_come_whole_in_whatever_pieces_they_arrive(lengths, pieces):
+    answers = [bytes([number]) * length for number, length in enumerate(lengths)]
+
+    async def go():
+        process = Process()
+        process.connection_made(SimpleNamespace(write=lambda data: None))
+        asked = [process.ask("do") for _ in answers]
+        stream = b"".join(frame((answer, None, 0.5)) for answer in answers)
+        for piece in chain(pieces, repeat(max(*pieces, 1000))):
+            if not stream:
+                break
+            buffer = process.get_buffer(-1)
+            read = min(piece, len(buffer), len(stream))
+            assert read > 0
+            buffer[:read], stream = stream[:read], stream[read:]
+            buffer.release()
+            process.buffer_updated(read)
+        assert all(future.done() for future in asked)
+        return [future.result() for future in asked]
+
+    assert asyncio.run(go()) == [(answer, 0.5) for answer in answers]
 
 
 def test_a_query_that_takes_too_long_ends_alone(opened):
