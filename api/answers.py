@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
 
     from api.observing.traffic import Tallies, Tally
-    from api.problems import AnyRequest
+    from api.requests import AnyRequest
 
 Content = TypeVar("Content")
 

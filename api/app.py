@@ -31,9 +31,10 @@ from api.observing.workers import Workers
 from api.openapi import skeleton
 from api.opened import OpenPublication
 from api.pinned import Pinned
-from api.problems import AnyRequest, answer_problem, no_coding, no_publication
+from api.problems import answer_problem, no_coding, no_publication
 from api.protection import Protection, secure
 from api.querying.pool import HUNG_AFTER, Processes
+from api.requests import AnyRequest
 from api.serving import Serving
 from api.settings import Settings, SettingsError
 from telemetry import log

@@ -12,8 +12,8 @@ import msgspec
 from api.dialect.question import FARTHEST, Refused, Unsatisfiable
 from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
-from api.problems import repeated, shown
 from api.querying import steps
+from api.quoting import repeated, shown
 from publication.connection import first_line
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from api.dialect.question import Refused
 from api.marts import CONTENT_RANGE, NEXT, may_read, named, next_link, parameter, set_range
 from api.opened import OpenPublication
 from api.pinned import chosen, numbered, opened_as
-from api.problems import AnyRequest, MartProblem, documented
+from api.problems import MartProblem, documented
+from api.requests import AnyRequest
 from publication import Mart
 
 if TYPE_CHECKING:

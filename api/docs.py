@@ -10,7 +10,8 @@ from litestar.exceptions import NotFoundException
 
 from api.answers import HEADERS, etag, reusable
 from api.openapi import Document, as_yaml, document_of
-from api.problems import AnyRequest, documented
+from api.problems import documented
+from api.requests import AnyRequest
 
 JSON = "application/json"
 YAML = "application/yaml"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from litestar.enums import ScopeType
 
-from api.problems import shown
+from api.quoting import shown
 from api.refusals import refusal
 
 if TYPE_CHECKING:

@@ -28,8 +28,10 @@ from api.conversions import (
 from api.dialect.question import FARTHEST
 from api.opened import OpenPublication
 from api.pages import LARGEST, USUAL, Page
+from api.parameters import given_once, refuse_null
 from api.pinned import chosen
-from api.problems import AnyRequest, documented, given_once, refuse_null
+from api.problems import documented
+from api.requests import AnyRequest
 
 LONGEST = 8_000
 """How many characters the filters have at most, written as a query: each page links to four

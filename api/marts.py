@@ -18,7 +18,9 @@ from api.dialect.parsing import parse
 from api.formats import FORMATS, FileFormat
 from api.opened import OpenPublication
 from api.pinned import chosen
-from api.problems import AnyRequest, MartProblem, documented, shown
+from api.problems import MartProblem, documented
+from api.quoting import shown
+from api.requests import AnyRequest
 from api.streaming import streamed
 from api.wanted import Wanted, read_wanted
 from publication import Mart

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from litestar.exceptions import ClientException
 
 from api.opened import OpenPublication, open_publication
-from api.problems import AnyRequest, given_once, shown, status_of_invalid
+from api.parameters import given_once, status_of_invalid
+from api.quoting import shown
 from api.work import SECONDS
 from publication import PublicationError, PublicationNotYet
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from api.querying.pool import Processes
+    from api.requests import AnyRequest
     from publication import Manifest, Store
 
 NUMBER = re.compile(r"[1-9]\d*", re.ASCII)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from api.dialect.question import Refused
-from api.problems import shown
+from api.quoting import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

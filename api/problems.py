@@ -1,15 +1,12 @@
 """Every error as a problem (RFC 9457) with a sentence, and as a line in the log."""
 
-import re
-from datetime import date
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, cast, get_origin
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import (
-    ClientException,
     HTTPException,
     MethodNotAllowedException,
     NotFoundException,
@@ -17,20 +14,16 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.typing import FieldDefinition
 from loguru import logger
 
+from api.parameters import describe_invalid, status_of_invalid
+from api.quoting import URL_SAFE, logged, public
 from api.request_ids import request_id
+from api.requests import AnyRequest
 from publication import PublicationError, PublicationGone, PublicationNotYet
-from telemetry.cleaning import on_one_line
 
 if TYPE_CHECKING:
     from api.observing.traffic import Exchange
-
-AnyRequest = Request[Any, Any, Any]
-
-URL_SAFE = "/%:@!$&'()*+,;=?~"
-"""What may stand in a path or a query as it is (RFC 3986 §3.3, §3.4)."""
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -72,15 +65,6 @@ CODES = {401: "PGRST301", 403: "42501", 404: "PGRST205", 405: "PGRST117", 406: "
 MARTS = "/api/v1/marts/"
 """Below it PostgREST's clients ask, also for what no route has: they write, and call functions."""
 
-FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^/\s\"']+/)+")
-"""The folders of a file's path, from the root on: where things are is the operator's business."""
-
-LONGEST_SHOWN = 100
-"""How many characters of what a client sent are repeated to it and to the log."""
-
-LONGEST_LOGGED = 500
-"""How many characters of a request's path, and of its query, stand in the log."""
-
 DESCRIPTIONS = {
     400: "A parameter is wrong, unknown or given twice; `detail` says which and what it takes.",
     401: "There is no token, or no good one; `detail` says why.",
@@ -100,40 +84,6 @@ FAILED = "The server failed on this request; its log has the cause under this re
 
 RETRY = {"Retry-After": "2"}
 """What a 503 carries that is no refusal: a new publication is seen after about so many seconds."""
-
-EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
-"""What a parameter takes, by its type."""
-
-
-def shown(given: str) -> str:
-    """Repeat in a sentence what a client sent: on one line, without control codes, and not long."""
-    quoted = quote(given[: LONGEST_SHOWN + 1], safe=URL_SAFE)
-    return quoted if len(quoted) <= LONGEST_SHOWN else f"{quoted[:LONGEST_SHOWN]}…"
-
-
-def repeated(sentence: str) -> str:
-    """Repeat a sentence of DuckDB's: without control codes, and not long."""
-    begun = on_one_line(sentence[: 3 * LONGEST_SHOWN])
-    return begun if len(sentence) <= 3 * LONGEST_SHOWN else f"{begun}…"
-
-
-def logged(quoted: str, separator: str) -> str:
-    """Shorten what a client sent for the log, which looks through every character of it.
-
-    Args:
-        quoted: A path or a query.
-        separator: What stands between its parts. The one that is too much is left out whole: half
-            a secret would not be known as one.
-    """
-    if len(quoted) <= LONGEST_LOGGED:
-        return quoted
-    whole, found, _ = quoted[:LONGEST_LOGGED].rpartition(separator)
-    return f"{whole}{found}…"
-
-
-def public(sentence: str) -> str:
-    """Say to everybody what is written for the operator: files by their names alone."""
-    return FOLDERS.sub("", sentence)
 
 
 def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
@@ -171,66 +121,6 @@ def no_coding() -> HTTPException:
         "Accept-Encoding refuses every coding there is here: zstd, gzip and identity.",
         status_code=406,
     )
-
-
-def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: set[str]) -> None:
-    """Refuse a query that says something the route does not know, or says one thing twice.
-
-    Args:
-        request: The request.
-        known: The names that the route takes.
-        lists: Those among them that may be repeated.
-
-    Raises:
-        ClientException: With a sentence that names the known ones.
-    """
-    for name in request.query_params:
-        if name not in known:
-            raise ClientException(
-                f"There is no parameter '{shown(name)}' here; "
-                f"the known ones are {', '.join(known)}."
-            )
-    single = [name for name in known if name not in lists]
-    given_once(request, *single)
-    refuse_null(request, *single)
-
-
-def given_once(request: AnyRequest, *names: str) -> None:
-    """Refuse a query that says one thing twice.
-
-    Args:
-        request: The request.
-        names: The parameters that may not be repeated.
-
-    Raises:
-        ClientException: With the status that the route has for wrong parameters.
-    """
-    for name in names:
-        given = request.query_params.getall(name, [])
-        if len(given) > 1:
-            raise ClientException(
-                f"The parameter {name} was given {len(given)} times; give one.",
-                status_code=status_of_invalid(request),
-            )
-
-
-def refuse_null(request: AnyRequest, *names: str) -> None:
-    """Refuse the word that Litestar takes for a parameter that was left out.
-
-    Args:
-        request: The request.
-        names: The parameters that the route's signature has.
-
-    Raises:
-        ClientException: With the status that the route has for wrong parameters.
-    """
-    for name in names:
-        given = request.query_params.get(name, "")
-        if given.lower() == "null":
-            raise ClientException(
-                f"{name}={given} is not {_expected(_fields(request)[name])}.",
-                status_code=status_of_invalid(request),
-            )
 
 
 def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -292,7 +182,7 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
             status, detail = HTTPStatus.SERVICE_UNAVAILABLE, public(str(error))
             headers = RETRY
         case ValidationException():
-            status, detail = status_of_invalid(request), _invalid(request, error)
+            status, detail = status_of_invalid(request), describe_invalid(request, error)
         case NotFoundException() if _is_function(request):
             detail = "There are no functions to call (rpc); marts are only read."
         case MethodNotAllowedException() if request.scope["path"].startswith(MARTS):
@@ -323,52 +213,3 @@ def code_of(status: int) -> str:
 def _is_function(request: AnyRequest) -> bool:
     """Tell whether a request calls a function, as PostgREST's clients do."""
     return request.scope["path"].startswith(f"{MARTS}rpc/")
-
-
-def status_of_invalid(request: AnyRequest) -> int:
-    """What a wrong parameter is on this route: what its ``opt`` says as ``invalid``, or 400."""
-    status: int = request.route_handler.opt.get("invalid", HTTPStatus.BAD_REQUEST)
-    return status
-
-
-def _invalid(request: AnyRequest, error: ValidationException) -> str:
-    """Say which parameters are wrong, and what they could be."""
-    fields = {field.name: field for field in _fields(request).values()}
-    sentences = []
-    for entry in cast("list[dict[str, str]]", error.extra):
-        field = fields[entry["key"]]
-        name = _name(field)
-        given = ", ".join(request.query_params.getall(name, []))
-        sentences.append(f"{name}={shown(given)} is not {_expected(field)}.")
-    return " ".join(sentences)
-
-
-def _fields(request: AnyRequest) -> dict[str, FieldDefinition]:
-    """What the request's route takes, by the parameters' names."""
-    handler = request.route_handler
-    signatures = [
-        handler.parsed_fn_signature,
-        *(kind.parsed_fn_signature for kind in handler.resolve_dependencies().values()),
-    ]
-    return {
-        _name(field): field for signature in signatures for field in signature.parameters.values()
-    }
-
-
-def _name(field: FieldDefinition) -> str:
-    """A parameter's name in a query, which may be another than in Python."""
-    return getattr(field.kwarg_definition, "name", None) or field.name
-
-
-def _expected(field: FieldDefinition) -> str:
-    """Say in words what a parameter takes."""
-    kind = field
-    while kind.inner_types and get_origin(kind.annotation) is not Literal:
-        kind = kind.inner_types[0]  # of a list, or of what may be left out
-    if get_origin(kind.annotation) is Literal:
-        return "among " + ", ".join(kind.annotation.__args__)
-    if kind.annotation is int:
-        least, most = (getattr(field.kwarg_definition, bound) for bound in ("ge", "le"))
-        upwards = f"a whole number, {least} or more"
-        return upwards if most is None else f"a whole number from {least} to {most}"
-    return EXPECTED[kind.annotation]

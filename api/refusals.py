@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from api.problems import MARTS, MartProblem, Problem, code_of, shown
+from api.problems import MARTS, MartProblem, Problem, code_of
 from api.protection import HEADERS
+from api.quoting import shown
 from api.request_ids import request_id
 
 if TYPE_CHECKING:

@@ -13,10 +13,12 @@ from loguru import logger
 
 from api.answers import coded, varying
 from api.negotiation import Compressor, choose_coding, is_current
-from api.problems import AnyRequest, no_coding
+from api.problems import no_coding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+
+    from api.requests import AnyRequest
 
 
 def streamed(

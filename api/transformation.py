@@ -24,7 +24,9 @@ from api.counts import (
 )
 from api.openapi import Example
 from api.opened import OpenPublication
-from api.problems import AnyRequest, documented, only_known_parameters
+from api.parameters import only_known_parameters
+from api.problems import documented
+from api.requests import AnyRequest
 
 
 def selection(

@@ -10,7 +10,8 @@ from api.asking import Window
 from api.described import SINGULAR
 from api.formats import ARROW, CSV, FORMATS, JSON, PARQUET, Format
 from api.preferences import read_preferences
-from api.problems import AnyRequest, shown
+from api.quoting import shown
+from api.requests import AnyRequest
 
 PLAIN = {one.media_type: one for one in (JSON, CSV, ARROW, PARQUET)}
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from api.problems import AnyRequest
+from api.requests import AnyRequest
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Lead Marts", charset="UTF-8"'}
 """What an answer says that wants them."""

@@ -9,7 +9,9 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 from msgspec import UNSET, Meta, UnsetType
 
 from api.auth.basic import CHALLENGE, read_basic
-from api.problems import AnyRequest, answer_problem, shown
+from api.problems import answer_problem
+from api.quoting import shown
+from api.requests import AnyRequest
 
 FORM = "application/x-www-form-urlencoded"
 

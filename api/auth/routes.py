@@ -24,7 +24,9 @@ from api.auth.oauth import (
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import TokenInvalid, Tokens
 from api.auth.users import User
-from api.problems import AnyRequest, documented, shown
+from api.problems import documented
+from api.quoting import shown
+from api.requests import AnyRequest
 
 PATHS = ["/api/auth/token", "/api/token"]
 

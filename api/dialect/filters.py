@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from api.dialect.names import BLANKS, NAME, into_json, plain, unescaped
 from api.dialect.question import Compared, Comparison, Is, Listed, Refused, Tree, Truth
-from api.problems import shown
+from api.quoting import shown
 
 if TYPE_CHECKING:
     from api.dialect.question import Condition

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from api.dialect.question import Refused
-from api.problems import shown
+from api.quoting import shown
 
 BLANKS = " \t"
 """What may stand around names, commas and parentheses (``ws`` of PostgREST's QueryParams.hs)."""

@@ -16,7 +16,7 @@ from api.dialect.question import (
     Term,
     Unsatisfiable,
 )
-from api.problems import shown
+from api.quoting import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ import msgspec
 from api.dialect.conditions import Conditions, of_mart
 from api.dialect.question import Order, Question, Refused, Term
 from api.dialect.values import FLOATING, WHOLE, Parameter
-from api.problems import shown
+from api.quoting import shown
 from publication.sql import identifier as quoted
 from publication.sql import literal
 from publication.types import beyond, read

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from api.dialect.question import Refused
-from api.problems import shown
+from api.quoting import shown
 
 if TYPE_CHECKING:
     from publication import Column

@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 
 from api.observing.figures import labelled
 from api.observing.workers import Workers
-from api.problems import AnyRequest, documented
+from api.problems import documented
+from api.requests import AnyRequest
 from telemetry import Family
 
 
