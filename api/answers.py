@@ -234,10 +234,7 @@ class Answer:
         used: When it was made or last looked up, on the clock of :func:`time.perf_counter`.
     """
 
-    __slots__ = (
-        *("_current", "_etag", "_tallies", "_whole"),
-        *("permission", "route", "size", "used"),
-    )
+    __slots__ = ("_current", "_etag", "_tallies", "_whole", "permission", "route", "size", "used")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a representation is made of
         self,
@@ -305,8 +302,18 @@ def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStart
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
+class Coming(asyncio.Event):
+    """An answer that is being made; set when it has been, or is found to be for nobody else.
+
+    Attributes:
+        answer: It, if it is for others too.
+    """
+
+    answer: Answer | None = None
+
+
 class Answers(dict[Key, Answer]):
-    """The most recently used answers of one publication.
+    """The most recently used answers of one publication. Only :meth:`keep` puts one in.
 
     Whoever gets one says when, in ``used``: that costs a hit less than to keep them in order.
     """
@@ -323,24 +330,24 @@ class Answers(dict[Key, Answer]):
         self._entries = entries
         self._size = size
         self._used = 0
-        self._coming: dict[Key, asyncio.Event | None] = {}  # none while nobody waits
+        self._coming: dict[Key, Coming] = {}
 
-    def announce(self, key: Key) -> None:
-        """Say that an answer is being made, so that those who ask the same wait for it."""
-        self._coming.setdefault(key, None)
+    def announce(self, key: Key) -> Coming:
+        """Say that an answer is being made, so that those who ask the same may wait for it."""
+        coming = Coming()
+        self._coming.setdefault(key, coming)
+        return coming
 
-    def settle(self, key: Key) -> None:
-        """Say that it is kept, or that it will not be: nobody waits for it any more."""
-        if (waiting := self._coming.pop(key, None)) is not None:
-            waiting.set()
+    def coming(self, key: Key) -> Coming | None:
+        """Tell whether an answer is being made."""
+        return self._coming.get(key)
 
-    async def awaited(self, key: Key) -> Answer | None:
-        """Wait for the answer if it is being made; return it, or None if there is none to keep."""
-        if key not in self._coming:
-            return None
-        waiting = self._coming[key] = self._coming[key] or asyncio.Event()
-        await waiting.wait()
-        return self.get(key)
+    def settle(self, key: Key, coming: Coming, answer: Answer | None = None) -> None:
+        """Give an answer to those who wait for it, or nothing if there is none for others."""
+        coming.answer = answer
+        coming.set()
+        if self._coming.get(key) is coming:
+            del self._coming[key]
 
     def keep(self, key: Key, answer: Answer) -> None:
         """Keep an answer, and let the longest unused ones go if there is no room."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 
 from litestar.enums import ScopeType
 
+from api.admission import ELSEWHERE
 from api.answers import KEYED, Answer
 from api.negotiation import choose_coding, compress, merge_repeated
 from api.observing.traffic import NO_ROUTE, Answered, Exchange, tell_of_hit
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
         Send,
     )
 
-    from api.answers import Key
+    from api.answers import Answers, Key
     from api.auth.bearer import Bearer
     from api.observing.traffic import Traffic
     from api.opened import OpenPublication
@@ -115,7 +117,7 @@ class HotPath:
         lines: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]  # it is one
         if method != "GET":
             if method != "HEAD":
-                await self._answer_anew(scope, dict(lines), None, receive, send)
+                await self._answer_anew(scope, dict(lines), None, begun, receive, send)
                 return
             # It asks about the whole, whatever its range (RFC 9110 §14.2).
             lines = [line for line in lines if line[0] != b"range"]
@@ -135,14 +137,15 @@ class HotPath:
             headers.get(b"host"),
         )
         answer = publication.answers.get(key) if publication else None
-        if answer is None and publication is not None:
-            answer = await publication.answers.awaited(key)
+        if answer is not None:
+            answer.used = begun
+        else:
+            answer = await self._awaited(scope["path"], headers, key)
         if answer is None or (
             (needed := answer.permission) is not None and not self._permits(headers, needed)
         ):
-            await self._answer_anew(scope, headers, key, receive, send)
+            await self._answer_anew(scope, headers, key, begun, receive, send)
             return
-        answer.used = begun
         start, body, tally = answer.reply(method, headers.get(b"if-none-match"))
         traffic = self._traffic
         given, chosen = headers.get(b"x-request-id"), traffic.chosen()
@@ -158,11 +161,31 @@ class HotPath:
             answered = Answered(method, answer.route, start["status"], seconds, kept=True)
             tell_of_hit(scope["path"], headers, answered, name)
 
-    async def _answer_anew(
+    async def _awaited(self, path: str, headers: Mapping[bytes, bytes], key: Key) -> Answer | None:
+        """Wait for the answer to another request that asks the same, if there is one.
+
+        Nobody waits with a token that is not known to be good, nor for what is asked of the server
+        itself: what comes of that is for nobody else.
+        """
+        publication = self._serving.publication
+        coming = publication.answers.coming(key) if publication else None
+        if coming is None or path in ELSEWHERE:
+            return None
+        if b"authorization" in headers and not self._permits(headers, frozenset()):
+            return None
+        await coming.wait()
+        if coming.answer is not None:
+            return coming.answer
+        # Meanwhile another may have had more luck, or a new publication have it ready.
+        publication = self._serving.publication
+        return publication.answers.get(key) if publication else None
+
+    async def _answer_anew(  # noqa: PLR0913, PLR0917 -- what is known of a request
         self,
         scope: HTTPScope,
         headers: Mapping[bytes, bytes],
         key: Key | None,
+        begun: float,
         receive: Receive,
         send: Send,
     ) -> None:
@@ -172,23 +195,40 @@ class HotPath:
             for message in refused:
                 await send(message)
             return  # it is one of very many, so there is nothing more to be said of it
-        with Exchange(self._traffic, scope, headers, send, publication) as exchange:
+        with Exchange(self._traffic, scope, headers, send, publication, begun) as exchange:
             said = {"publication": publication, "exchange": exchange, "head": method == "HEAD"}
             if key is None:
                 await self._ask(_with_state(scope, **said), method, receive, exchange.send)
                 return
             self._traffic.misses += 1
-            if publication is not None:
-                publication.answers.announce(key)
-            try:
+            if publication is None:
                 answer = await self._compute(scope, said, key, receive, exchange.send)
-            finally:
-                if publication is not None:
-                    publication.answers.settle(key)
+            else:
+                answer = await self._compute_for_all(
+                    publication.answers, scope, said, key, receive, exchange.send
+                )
             if answer is not None:
                 start, body, _ = answer.reply(method, headers.get(b"if-none-match"))
                 await exchange.send(start)
                 await exchange.send(body)
+
+    async def _compute_for_all(  # noqa: PLR0913, PLR0917 -- as for one
+        self,
+        answers: Answers,
+        scope: HTTPScope,
+        said: Mapping[str, object],
+        key: Key,
+        receive: Receive,
+        send: Send,
+    ) -> Answer | None:
+        """Compute an answer that others may wait for."""
+        coming, answer = answers.announce(key), None
+        settle = partial(answers.settle, key, coming)
+        try:
+            answer = await self._compute(scope, {**said, "settle": settle}, key, receive, send)
+        finally:
+            settle(answer)
+        return answer
 
     async def _compute(
         self,
@@ -202,7 +242,7 @@ class HotPath:
         asked = _with_state(scope, **said)
         state = asked["state"]
         publication: OpenPublication | None = state["publication"]
-        reply = _Reply(send, asked, key)
+        reply = _Reply(send, asked)
         try:
             await self._ask(asked, "GET", receive, reply)
         except Exception:
@@ -220,7 +260,7 @@ class HotPath:
         coding = choose_coding(accepted, len(reply.body))
         if coding is None:
             refused = _with_state(scope, **said, acceptable=False)
-            await self._ask(refused, "GET", receive, _Reply(send, refused, key))
+            await self._ask(refused, "GET", receive, _Reply(send, refused))
             return None
         body = reply.body
         if coding != "identity":
@@ -274,20 +314,18 @@ class HotPath:
 class _Reply:
     """What the framework sends to: holds back an answer to be kept, lets all others through."""
 
-    def __init__(self, send: Send, asked: HTTPScope, key: Key) -> None:
+    def __init__(self, send: Send, asked: HTTPScope) -> None:
         self.start: HTTPResponseStartEvent | None = None
         self.body = b""
         self._send = send
         self._asked = asked
-        self._key = key
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self._may_be_kept(message):
             self.start = message
         elif message["type"] != "http.response.body":
-            if publication := self._asked["state"]["publication"]:
-                # Whoever asks the same must not wait until this client has taken all.
-                publication.answers.settle(self._key)
+            if settle := self._asked["state"]["settle"]:
+                settle()  # whoever asks the same must not wait until this client has taken all
             await self._send(message)
         elif self.start is not None:
             self.body += message["body"]
@@ -315,6 +353,7 @@ def _with_state(scope: HTTPScope, **state: object) -> HTTPScope:
         "broken": False,
         "head": False,
         "exchange": None,
+        "settle": None,
         "route": NO_ROUTE,
         **scope.get("state", {}),
         **state,

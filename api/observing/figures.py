@@ -34,7 +34,8 @@ class Figures:
 
     def _requests(self) -> Iterable[Family]:
         traffic = self._traffic
-        tallies = list(traffic.tallies.items())  # another thread may count meanwhile
+        # Another thread may count meanwhile. What is ready to go out has a tally too.
+        tallies = [one for one in list(traffic.tallies.items()) if one[1].requests]
         routes: dict[str, Durations] = {}
         for (route, _, _), tally in tallies:
             routes.setdefault(route, Durations()).include(tally)

@@ -210,13 +210,14 @@ class Exchange:
         turned_away: Whether it was refused rather than answered.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what is known of a request
         self,
         traffic: Traffic,
         scope: HTTPScope,
         headers: Mapping[bytes, bytes],
         send: Send,
         publication: OpenPublication | None,
+        begun: float,
     ) -> None:
         """Begin.
 
@@ -226,11 +227,12 @@ class Exchange:
             headers: Its headers, in lower case.
             send: Where the answer goes.
             publication: What is served.
+            begun: When it came, on the clock of :func:`time.perf_counter`.
         """
         self._traffic = traffic
         self._scope = scope
         self._send = send
-        self._begun = time.perf_counter()
+        self._begun = begun
         self._name = request_id(headers.get(b"x-request-id"))
         self._parent = _parent(headers)
         self._trace = Trace.below(self._parent, recorded=traffic.chosen())

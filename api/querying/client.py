@@ -46,6 +46,9 @@ See https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunab
 BUFFER = 256 * 1024
 """Bytes that are read at most at once; more for an answer that is longer."""
 
+LARGE = 4 * BUFFER
+"""Bytes beyond which the buffer does not stay."""
+
 
 class Done(NamedTuple):
     """What came of a step.
@@ -62,8 +65,8 @@ class Done(NamedTuple):
 class Process(asyncio.BufferedProtocol):
     """One process, and the answers it owes.
 
-    What it answers is read into one buffer, which stays as long as its longest answer was: an
-    answer may be a megabyte, and each copy of it would keep the event loop from others.
+    What it answers is read into one buffer, which stays unless an answer was very long: each copy
+    of a long one would keep the event loop from others.
     """
 
     def __init__(self) -> None:
@@ -149,8 +152,9 @@ class Process(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say where to read to; see :class:`asyncio.BufferedProtocol`."""
         del sizehint
-        if self._filled == len(self._buffer):
-            self._buffer += bytes(len(self._buffer))
+        if self._filled >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._buffer)[0]
+            self._buffer += bytes(max(end - len(self._buffer), 0))
         return memoryview(self._buffer)[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -168,6 +172,8 @@ class Process(asyncio.BufferedProtocol):
                 left = self._filled - begin
                 view[:left] = view[begin : self._filled]
                 self._filled = left
+        if not self._filled and len(self._buffer) > LARGE:
+            self._buffer = bytearray(BUFFER)
 
     def _give_out(self, result: object, error: Exception | None, seconds: float) -> None:
         self._heard = asyncio.get_running_loop().time()

@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from time import perf_counter
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +26,8 @@ KEPT = [(b"etag", b'"x"'), (b"cache-control", b"public, max-age=0"), (b"content-
 NOT_KEPT = [(b"content-length", b"6")]
 KEPT_ONE = [*KEPT[:2], (b"content-length", b"1")]
 NOT_KEPT_ONE = [(b"content-length", b"1")]
+GUARDED = [*KEPT_ONE[:1], (b"cache-control", b"private, max-age=0"), KEPT_ONE[2]]
+ELSEWHERE = list(KEPT_ONE)
 SCOPE = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 
 
@@ -96,60 +99,195 @@ def test_what_is_not_kept_goes_through_piece_by_piece(serving):
     assert asked == ["GET", "GET", "POST"]
 
 
-def ask_at_once(serving, answers, count=5):
-    """Ask the same several times at once; return the bodies, and how often the app was asked.
+GOOD = (b"authorization", b"Bearer good")
+
+
+class Known:
+    """Who knows one good token."""
+
+    @staticmethod
+    def permits(headers, needed):
+        return headers.get(b"authorization") == GOOD[1] and needed <= {"read"}
+
+
+@asynccontextmanager
+async def asked_at_once(serving, answers, *scopes):
+    """Ask for the same several times at once, of an app that waits until it is let go on.
 
     Args:
         serving: What serves a publication.
-        answers: How the app answers, each time: its headers, or an error.
-        count: How many ask.
+        answers: How the app answers each time that it is asked: the headers, or an error.
+        scopes: What the requests say besides.
+
+    Yields:
+        A function that lets the app go on and returns for each request the status and the body,
+        None where there was an error; how often the app was asked; and the requests.
     """
-    asked = []
+    asked, go_on = [], asyncio.Event()
 
     async def app(scope, receive, send):
-        asked.append(scope["path"])
-        answer = answers[len(asked) - 1]
-        for _ in range(10):
-            await asyncio.sleep(0)  # the others come meanwhile
+        answer = answers[len(asked)]
+        asked.append(scope)
+        number = len(asked)
+        await go_on.wait()
         if isinstance(answer, Exception):
             raise answer
-        await send({"type": "http.response.start", "status": 200, "headers": answer})
-        await send({"type": "http.response.body", "body": b"%d" % len(asked), "more_body": False})
+        status = 200
+        if answer is GUARDED:
+            if GOOD in scope["headers"]:
+                scope["state"]["permission"] = frozenset({"read"})
+            else:
+                status = 401
+        scope["state"]["elsewhere"] = answer is ELSEWHERE
+        await send({"type": "http.response.start", "status": status, "headers": answer})
+        await send({"type": "http.response.body", "body": b"%d" % number, "more_body": False})
 
-    async def one(hot):
-        bodies = []
+    async def one(hot, scope):
+        sent = []
 
-        async def send(message):
-            bodies.append(message.get("body"))
+        async def keep(message):
+            sent.append(message)
 
-        with suppress(OSError):
-            await hot(SCOPE, None, send)
-        return bodies[1:]
+        try:
+            await hot({**SCOPE, **scope}, None, keep)
+        except OSError:
+            return None
+        return sent[0]["status"], sent[1]["body"]
+
+    async with serving() as served:
+        hot = HotPath(app, served, Known, Traffic())
+        requests = [asyncio.create_task(one(hot, scope)) for scope in scopes]
+        await asyncio.sleep(0)  # all of them have begun
+
+        async def finish():
+            go_on.set()
+            return await asyncio.gather(*requests, return_exceptions=True)
+
+        yield finish, asked, requests
+
+
+def ask_at_once(serving, answers, *scopes):
+    """Ask at once; return what each got, and how often the app was asked."""
 
     async def go():
-        async with serving() as served:
-            hot = HotPath(app, served, Bearer(None, None), Traffic())
-            return await asyncio.gather(*(one(hot) for _ in range(count)))
+        async with asked_at_once(serving, answers, *scopes) as (finish, asked, _):
+            return await finish(), len(asked)
 
-    return asyncio.run(go()), len(asked)
+    return asyncio.run(go())
 
 
 def test_what_is_being_made_is_waited_for(serving):
-    bodies, asked = ask_at_once(serving, [KEPT_ONE] * 5)
-    assert (bodies, asked) == ([[b"1"]] * 5, 1)
+    assert ask_at_once(serving, [KEPT_ONE], {}, {}, {}) == ([(200, b"1")] * 3, 1)
+
+
+def test_an_answer_of_another_publication_is_waited_for_as_well(serving):
+    """It is not kept, but those who ask at the same moment get it."""
+    assert ask_at_once(serving, [ELSEWHERE], {}, {}, {}) == ([(200, b"1")] * 3, 1)
+
+
+def test_who_waits_for_the_answer_to_a_head_gets_all_of_it(serving):
+    got, asked = ask_at_once(serving, [KEPT_ONE], {"method": "HEAD"}, {})
+    assert (got, asked) == ([(200, b""), (200, b"1")], 1)
+
+
+def test_who_waits_gets_only_what_he_may(serving):
+    good, other = {"headers": [GOOD]}, {"headers": [(b"authorization", b"Bearer other")]}
+    got, asked = ask_at_once(serving, [GUARDED] * 4, good, {}, other, good)
+    assert got == [(200, b"1"), (401, b"3"), (401, b"2"), (200, b"1")]
+    assert asked == 3  # by the other at once, and by nobody's when there was an answer to refuse
+
+
+def test_nobody_waits_for_anothers_password(serving):
+    """Nor for what is asked of the server itself; all are with the app at once."""
+
+    async def go(path):
+        requests = [{"path": path}] * 3
+        async with asked_at_once(serving, [NOT_KEPT_ONE] * 3, *requests) as (finish, asked, _):
+            assert len(asked) == 3
+            await finish()
+
+    for path in ("/api/auth/token", "/api/token/", "/health/live", "/metrics"):
+        asyncio.run(go(path))
 
 
 def test_what_is_not_to_be_kept_is_made_for_each(serving):
-    bodies, asked = ask_at_once(serving, [NOT_KEPT_ONE] * 5)
-    assert (len(bodies), asked) == (5, 5)
-    assert all(body for body in bodies)
+    got, asked = ask_at_once(serving, [NOT_KEPT_ONE] * 3, {}, {}, {})
+    assert (sorted(got), asked) == ([(200, b"1"), (200, b"2"), (200, b"3")], 3)
 
 
 def test_who_waited_in_vain_asks(serving):
-    bodies, asked = ask_at_once(serving, [OSError(), *[KEPT_ONE] * 4])
-    assert bodies[0] == []
-    assert all(body for body in bodies[1:])
-    assert asked > 1
+    got, asked = ask_at_once(serving, [OSError(), KEPT_ONE, KEPT_ONE], {}, {}, {})
+    # The third finds what the second was given after its vain wait.
+    assert (got, asked) == ([None, (200, b"2"), (200, b"2")], 2)
+
+
+def test_who_waits_for_one_that_is_cancelled_asks(serving):
+    async def go():
+        async with asked_at_once(serving, [KEPT_ONE] * 2, {}, {}) as (finish, asked, requests):
+            requests[0].cancel()
+            await asyncio.sleep(0)
+            got = await finish()
+            assert isinstance(got[0], asyncio.CancelledError)
+            assert (got[1], len(asked)) == ((200, b"2"), 2)
+
+    asyncio.run(go())
+
+
+def test_a_vain_wait_is_part_of_how_long_a_request_took(serving):
+    traffic, go_on = Traffic(), asyncio.Event()
+
+    async def app(scope, receive, send):
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": NOT_KEPT_ONE})
+        await send({"type": "http.response.body", "body": b"x", "more_body": False})
+
+    async def go():
+        async with serving() as served:
+            hot = HotPath(app, served, Known, traffic)
+            asking = [asyncio.create_task(hot(SCOPE, None, nowhere)) for _ in range(3)]
+            await asyncio.sleep(0)
+            begun = perf_counter()
+            while (waited := perf_counter() - begun) < 0.02:  # noqa: ASYNC110 -- time is to pass
+                await asyncio.sleep(0)
+            go_on.set()
+            await asyncio.gather(*asking)
+            return waited
+
+    waited = asyncio.run(go())
+    (tally,) = traffic.tallies.values()
+    assert tally.requests == 3
+    assert tally.total >= 3 * waited
+
+
+def test_one_that_ends_ends_no_others_wait(serving):
+    """The first was refused and reads slowly; others wait for the second meanwhile."""
+    reading, go_on, asked = asyncio.Event(), asyncio.Event(), []
+
+    async def app(scope, receive, send):
+        asked.append(scope)
+        if len(asked) == 1:
+            await send({"type": "http.response.start", "status": 401, "headers": NOT_KEPT_ONE})
+            await reading.wait()
+            await send({"type": "http.response.body", "body": b"x", "more_body": False})
+            return
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": KEPT_ONE})
+        await send({"type": "http.response.body", "body": b"2", "more_body": False})
+
+    async def go():
+        async with serving() as served:
+            hot = HotPath(app, served, Known, Traffic())
+            tasks = []
+            for _ in range(4):
+                tasks.append(asyncio.create_task(hot(SCOPE, None, nowhere)))
+                await asyncio.sleep(0)
+            reading.set()
+            await tasks[0]
+            go_on.set()
+            await asyncio.gather(*tasks)
+            assert len(asked) == 2
+
+    asyncio.run(go())
 
 
 def test_nobody_waits_for_another_to_read(serving):
