@@ -162,6 +162,22 @@ def test_the_day_of_a_timestamp_is_taken_in_the_configured_zone(project: Project
     assert "Traceback" not in refused.stdout
 
 
+def test_memory_that_is_no_amount_is_one_sentence(built: Project) -> None:
+    first = pointer(built)
+    for wrong in ["lots", "1KB"]:
+        refused = built.dbt("build", LEADMARTS_MEMORY=wrong)
+        assert refused.returncode != 0
+        sentence = (
+            f'LEADMARTS_MEMORY (or memory_limit in profiles.yml) is "{wrong}"; set it to an amount '
+            "of memory, such as 512MB or 4GB."
+        )
+        assert refused.stdout.count(sentence) == 1, refused.stdout
+        assert "Traceback" not in refused.stdout
+        assert pointer(built) == first
+    build = built.dbt("build", LEADMARTS_MEMORY="1.5 GiB")
+    assert build.returncode == 0, build.stdout
+
+
 def test_an_empty_lake_builds_empty_marts(
     project: Project, write_leads: Callable[..., None]
 ) -> None:
