@@ -105,5 +105,42 @@ def test_progress_is_plain_lines_when_nobody_watches(lake):
 def test_a_load_names_the_columns_it_adds(lake):
     file = lake.file("typo.csv", "id,date_prise_contct,date_relance\na,2025-01-01,\n")
     first, again = (lake.run("load", "leads", file).stdout for _ in range(2))
-    assert first.rstrip().endswith("0 rejected; new columns: date_prise_contct")
+    assert first.rstrip().endswith(
+        "0 rejected; new columns: date_prise_contct; did you mean date_prise_contact?"
+    )
     assert "new columns" not in again
+    assert "did you mean" not in again
+
+
+@pytest.mark.parametrize(
+    ("columns", "meant"),
+    [
+        ("date_realnce", "; did you mean date_relance?"),
+        ("Date Relance", "; did you mean date_relance?"),
+        ("delted,score,date_appel_boké", "; did you mean date_appel_booke and deleted?"),
+        ("date_naissance,date_appel,created,date_appel_prevu", ""),
+    ],
+)
+def test_a_new_column_that_may_be_misspelt_is_asked_about(lake, columns, meant):
+    cells = columns.count(",") * ",x" + ",x"
+    file = lake.file("typo.csv", f"id,{columns}\na{cells}\n")
+    said = lake.run("load", "leads", file).stdout
+    assert said.endswith(f"0 rejected; new columns: {columns.replace(',', ', ')}{meant}\n")
+
+
+def test_a_file_of_which_no_row_can_be_taken_is_not_loaded(lake):
+    known = lake.file("known.csv", "id,date_relance\na,2024-01-01\n")
+    assert lake.run("load", "leads", known).returncode == 0
+    bad = lake.file("bad.csv", "id,date_relance\na,no\nb,never\n")
+    for _ in range(2):
+        loaded = lake.run("load", "leads", bad)
+        assert loaded.returncode == 1
+        assert loaded.stdout == ""
+        assert loaded.stderr == (
+            f"Error: Nothing was loaded from {bad}, since not one of its rows could be taken "
+            f"(2 rejected): see in {lake.folder('leads_rejects')} why, and put them right.\n"
+        )
+    assert lake.versions() == {"leads": 0, "leads_rejects": 0}
+    assert lake.run("load", "leads", known).returncode == 0  # none is new, but all are taken
+    empty = lake.file("empty.csv", "id,date_relance\n")
+    assert lake.run("load", "leads", empty).returncode == 0
