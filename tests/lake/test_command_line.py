@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
+
 import pytest
+
+from lake.contracts import MARKETING_CONVERSIONS
+from lake.errors import TableMissing
+from lake.load import load
+from lake.pinned import pin
+from tests.lake.conftest import CONTRACTS
 
 
 def test_help_reads_well(lake):
@@ -144,3 +154,44 @@ def test_a_file_of_which_no_row_can_be_taken_is_not_loaded(lake):
     assert lake.run("load", "leads", known).returncode == 0  # none is new, but all are taken
     empty = lake.file("empty.csv", "id,date_relance\n")
     assert lake.run("load", "leads", empty).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "elsewhere", "there"),
+    [
+        ("leads", False, []),
+        ("leads", False, ["marketing_conversions"]),
+        ("leads", True, []),
+        ("leads", True, ["leads", "marketing_conversions"]),
+        ("marketing_conversions", False, ["leads"]),
+    ],
+)
+def test_what_to_do_about_a_missing_table_can_be_done(lake, missing, elsewhere, there):
+    files = {
+        "leads": lake.file("leads.csv", "id\na\n"),
+        "marketing_conversions": lake.file(
+            "m.csv", f"{','.join(MARKETING_CONVERSIONS.schema.names)}\np,t,c,tv,2024-01-01,1\n"
+        ),
+    }
+    for name in there:
+        load(CONTRACTS[name], files[name])
+    uri = str(lake.data / "a b's" / missing) if elsewhere else str(lake.folder(missing))
+    with pytest.raises(TableMissing, match=f"no Delta table {missing} at {uri}") as refused:
+        pin(missing, uri)
+    commands = re.findall("`(.*?)`", str(refused.value))
+    assert len(commands) == (1 if elsewhere or there else 2)
+    before = {name: lake.rows(name) for name in there}
+    for command in commands:
+        words = shlex.split(command.replace("FILE", str(files[missing])))
+        variables = dict(word.split("=", 1) for word in words if "=" in word)
+        arguments = words[words.index("lake") + 1 :]
+        shutil.rmtree(uri, ignore_errors=True)
+        done = lake.run(*arguments, **variables)
+        assert done.returncode == 0, (command, done.stderr)
+        assert pin(missing, uri).version == 0
+    assert {name: lake.rows(name) for name in there} == before
+
+
+def test_a_missing_table_that_the_lake_does_not_write_is_its_writer_s(lake):
+    with pytest.raises(TableMissing, match="have its writer make it there"):
+        pin("visits", str(lake.folder("visits")))
