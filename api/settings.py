@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal
 
 import msgspec
 
@@ -16,10 +15,9 @@ from api.hosts import HOST
 from api.querying.pool import PROCESSES
 from api.variables import share, whole_number
 from publication import PublicationError, Store
+from telemetry import Environment
 
-__all__ = ["Environment", "Settings", "SettingsError"]
-
-Environment = Literal["development", "production"]
+__all__ = ["Settings", "SettingsError"]
 
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+", re.IGNORECASE)
 """Scheme, host and perhaps a port, as browsers send it (RFC 6454 §6.2)."""
@@ -92,7 +90,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             SettingsError: One of them is wrong, or unsafe in production.
         """
-        environment = _environment(os.environ.get("LEADMARTS_ENV") or "development")
+        try:
+            environment = telemetry.environment()
+        except telemetry.TelemetryInvalid as error:
+            raise SettingsError(str(error)) from error
         origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
         hosts = _hosts(os.environ.get("LEADMARTS_HOSTS", ""), environment)
         try:
@@ -114,14 +115,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             telemetry=told,
             sample=share("LEADMARTS_REQUEST_SAMPLE", 0.01),
         )
-
-
-def _environment(name: str) -> Environment:
-    match name:
-        case "development" | "production":
-            return name
-        case _:
-            raise SettingsError(f'LEADMARTS_ENV is "{name}"; set it to development or production.')
 
 
 def _origins(listed: str, environment: Environment) -> tuple[str, ...]:

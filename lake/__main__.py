@@ -11,7 +11,7 @@ import telemetry
 from lake import demo, notion, places
 from lake.contracts import NAMES
 from lake.demo.period import Period
-from lake.errors import LakeError, reason
+from lake.errors import InputRejected, LakeError, reason
 from lake.load import load
 from lake.notion import settings
 from lake.upkeep import commands as upkeep
@@ -114,9 +114,14 @@ def load_command(table: str, file: Path) -> None:
     has.
 
     Rows that cannot be taken are kept in <table>_rejects beside the table, with their line and
-    the reason; the others are loaded, and the exit code is 0.
+    the reason; the others are loaded, and the exit code is 0. Where there are no others it is 1.
     """
     loaded = load(NAMES[table], file)
+    if loaded.rejected and not loaded.upserted.taken:
+        raise InputRejected(
+            f"Nothing was loaded from {file}, since not one of its rows could be taken "
+            f"({loaded.rejected:,} rejected): see in {loaded.rejects} why, and put them right."
+        )
     summed = f"{loaded.summed:,} added to others with the same key" if loaded.summed else ""
     click.echo(_summary(table, loaded, summed))
 
@@ -187,6 +192,8 @@ def _summary(what: str, loaded: Loaded, further: str, deleted: int = 0) -> str:
         line += f"; {further}"
     if loaded.added:
         line += f"; new columns: {', '.join(loaded.added)}"
+    if loaded.meant:
+        line += f"; did you mean {' and '.join(loaded.meant)}?"
     if loaded.rejected:
         line += f"; see {loaded.rejects}"
     return line

@@ -35,6 +35,7 @@ from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 
+from lake import memory
 from lake.changes import Changes, Seen, changes_of, last_seen, no_changes
 from lake.contracts import TABLES
 from lake.errors import LakeError, PlaceInvalid, StoreUnreachable, TableMissing
@@ -102,16 +103,19 @@ class Plugin(BasePlugin):
 
     def update_connection_config(
         self,
-        creds: DuckDBCredentials,  # noqa: ARG002 -- dbt-duckdb's signature
-        config: dict[str, Any],  # noqa: ARG002
+        creds: DuckDBCredentials,
+        config: dict[str, Any],  # noqa: ARG002 -- dbt-duckdb's signature
     ) -> None:
-        """See that the time zone is one before DuckDB is told to use it.
+        """See that the time zone and the memory are such before DuckDB is told to use them.
 
         Raises:
-            DbtRuntimeError: There is no time zone of that name; one sentence.
+            DbtRuntimeError: There is no time zone of that name, or the memory is no amount; one
+                sentence.
         """
         try:
             time_zone()
+            if limit := (creds.settings or {}).get("memory_limit"):
+                memory.check(str(limit))
         except LakeError as error:
             raise DbtRuntimeError(str(error)) from error
 

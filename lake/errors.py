@@ -11,7 +11,7 @@ LakeError
 ├── TableBusy         others keep writing to it
 ├── RetentionTooShort files would be removed that somebody may be reading
 ├── ContractBroken    it can be read, but lacks a key or has a column of another type
-├── InputRejected     a file to load that cannot be read as a whole
+├── InputRejected     a file to load that cannot be read as a whole, or has no row to take
 ├── SourceRefused     a service such as Notion does not give what it was asked for
 └── SourceUnreachable it does not answer, or not properly
 """
@@ -64,7 +64,7 @@ class ContractBroken(LakeError):
 
 
 class InputRejected(LakeError):
-    """A file handed to the lake that is not what it claims to be."""
+    """A file handed to the lake that is not what it claims to be, or of which no row is."""
 
 
 class SourceRefused(LakeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from pyarrow.fs import FileSelector
 
 from lake import tables
 from lake.commits import committed
-from lake.contracts import TABLES
-from lake.errors import ContractBroken, TableBroken, TableMissing
-from lake.places import URI_VARIABLES, at, table_uri
+from lake.contracts import NAMES, TABLES
+from lake.errors import ContractBroken, LakeError, TableBroken, TableMissing
+from lake.places import URI_VARIABLES, at, table_place, table_uri
 from lake.scan import scan
 from lake.versions import LATEST, resolve
 
@@ -105,14 +106,30 @@ def pin(
 
 
 def _no_table(name: str, uri: str) -> str:
-    """Say how to make a table that is missing, at the place where it was looked for."""
-    contract = TABLES.get(name)
-    elsewhere = contract and uri != table_uri(contract)
-    place = f"{URI_VARIABLES[name]}={uri} " if elsewhere else ""
-    return (
-        f"There is no Delta table {name} at {uri}: make a demo lake with `{place}python -m lake "
-        f"demo`, or load a file of your own with `{place}python -m lake load`."
-    )
+    """Say how to make a table that is missing, at the place where it was looked for.
+
+    A demo is offered only where it would be made: it makes every table, at the places that the
+    environment says, and leaves alone what is there.
+    """
+    sentence = f"There is no Delta table {name} at {uri}: "
+    if (contract := TABLES.get(name)) is None:
+        return f"{sentence}have its writer make it there, or name another place in profiles.yml."
+    elsewhere = uri != table_uri(contract)
+    moved = f"{URI_VARIABLES[name]}={shlex.quote(uri)} " if elsewhere else ""
+    (word,) = (word for word, named in NAMES.items() if named is contract)
+    load = f"load a file of your own with `{moved}python -m lake load {word} FILE`"
+    if elsewhere or not all(_is_free(other) for other in TABLES.values() if other is not contract):
+        return f"{sentence}{load}."
+    return f"{sentence}make a demo lake with `python -m lake demo`, or {load}."
+
+
+def _is_free(contract: TableContract) -> bool:
+    """Tell whether nothing lies where a table may be made; of a store that is not known."""
+    try:
+        folder = table_place(contract).folder
+    except LakeError:
+        return False
+    return folder is not None and not folder.exists()
 
 
 def conform(contract: TableContract, schema: pa.Schema) -> list[pa.Field]:

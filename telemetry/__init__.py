@@ -8,10 +8,11 @@ from telemetry.commands import command
 from telemetry.errors import TelemetryInvalid
 from telemetry.readings import Family, Sample
 from telemetry.sending import flush, observe, send
-from telemetry.settings import Settings
+from telemetry.settings import Environment, Settings, environment
 from telemetry.tracing import Span, Trace, current, follow, record, span, traceparent, within
 
 __all__ = [
+    "Environment",
     "Family",
     "Sample",
     "Settings",
@@ -20,6 +21,7 @@ __all__ = [
     "Trace",
     "command",
     "current",
+    "environment",
     "flush",
     "follow",
     "observe",

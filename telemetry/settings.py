@@ -1,4 +1,4 @@
-"""What the environment says of logs and of receivers of traces."""
+"""What the environment says of itself, of logs and of receivers of traces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from telemetry.errors import TelemetryInvalid
+
+Environment = Literal["development", "production"]
 
 Format = Literal["text", "json"]
 
@@ -39,9 +41,10 @@ class Settings:
         """Read them. A variable that is empty counts as not set.
 
         Raises:
-            TelemetryInvalid: ``LEADMARTS_LOG_FORMAT`` is no format.
+            TelemetryInvalid: ``LEADMARTS_LOG_FORMAT`` is no format, or ``LEADMARTS_ENV`` no
+                environment.
         """
-        production = os.environ.get("LEADMARTS_ENV") == "production"
+        production = environment() == "production"
         off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
         return cls(
             format=_format(
@@ -55,6 +58,21 @@ class Settings:
     def sends(self) -> bool:
         """Whether there is anybody to send to."""
         return self.collector or self.token is not None
+
+
+def environment() -> Environment:
+    """Return ``LEADMARTS_ENV``: whether this is production, or ``development`` as without it.
+
+    Raises:
+        TelemetryInvalid: It is neither.
+    """
+    match os.environ.get("LEADMARTS_ENV") or "development":
+        case "development" | "production" as name:
+            return name
+        case name:
+            raise TelemetryInvalid(
+                f'LEADMARTS_ENV is "{name[:40]}"; set it to development or production.'
+            )
 
 
 def _format(text: str) -> Format:

@@ -15,7 +15,7 @@ from api.errors import SettingsError
 from api.variables import whole_number
 
 if TYPE_CHECKING:
-    from api.settings import Environment
+    from telemetry import Environment
 
 DEMO_NAME = "marketing_op"
 DEMO_PASSWORD = "marketing_op_supersecret"  # noqa: S105 -- documented, and refused in production

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from lake.load.upsert import Upserted, upsert
 from lake.pinned import conform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from deltalake import CommitProperties, DeltaTable
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 WAITS = (0.1, 0.3, 1.0, 2.0, 4.0)
 """Seconds to wait after each commit that another writer's commit came before."""
+
+NEAR = 0.85
+"""How alike two names are of which one may be meant for the other: two letters in a dozen."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Loaded:
         rejected: Rows that cannot be taken.
         rejects: Where those are kept.
         added: The attributes that the table did not have before: a misspelled column is one.
+        meant: The contracted columns that some of those are nearly called.
     """
 
     upserted: Upserted
@@ -46,6 +52,7 @@ class Loaded:
     rejected: int
     rejects: Place
     added: tuple[str, ...]
+    meant: tuple[str, ...]
 
 
 def load(contract: TableContract, path: Path) -> Loaded:
@@ -124,9 +131,20 @@ def _write(
             upserted = upsert(staged, contract, place, table, commit)
             now = _schema(contract, tables.open_table(place))
             added = tuple(c for c in now.names if c not in {*schema.names, *contract.schema.names})
-            return Loaded(upserted, staged.summed, rejected, beside, added)
+            meant = _meant(contract, added)
+            return Loaded(upserted, staged.summed, rejected, beside, added, meant)
         except TableBusy:
             if attempt == len(WAITS):
                 raise
             time.sleep(wait)
     return None
+
+
+def _meant(contract: TableContract, added: Iterable[str]) -> tuple[str, ...]:
+    """Return the contracted columns that new ones may be misspellings of, in order.
+
+    A column of the key is none of them: without it nothing would have been loaded.
+    """
+    wanted = [name for name in contract.schema.names if name not in contract.key]
+    near = {match for name in added for match in get_close_matches(name.lower(), wanted, 1, NEAR)}
+    return tuple(name for name in wanted if name in near)

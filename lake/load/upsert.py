@@ -33,6 +33,11 @@ class Upserted:
     updated: int
     unchanged: int
 
+    @property
+    def taken(self) -> int:
+        """How many rows there were, whether they made a difference or not."""
+        return self.inserted + self.updated + self.unchanged
+
 
 def upsert(
     staging: Staging,

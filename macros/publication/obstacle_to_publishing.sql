@@ -2,19 +2,24 @@
 
     Only one state of the lake may be in a publication, and all that was asked of it must hold. So
     a run publishes when nothing narrowed it, every model was built in it (each mart and all that
-    is between the mart and the lake), and nothing failed or was skipped. -#}
+    is between the mart and the lake), and nothing failed or was skipped.
+
+    What was skipped is only counted: what failed says why. -#}
 {%- macro obstacle_to_publishing() -%}
     {%- set names = {'generate': 'docs generate', 'freshness': 'source freshness'} -%}
     {%- set command = 'dbt ' ~ names.get(flags.WHICH, flags.WHICH) -%}
     {%- set words = flags.INVOCATION_COMMAND.split() -%}
     {%- set narrowed = narrowing_options() -%}
-    {%- set bad = [] -%}
+    {%- set failed = [] -%}
+    {%- set skipped = [] -%}
     {%- set built = [] -%}
     {%- for result in results -%}
         {%- if result.status in ['success', 'pass', 'warn', 'no-op'] -%}
             {%- do built.append(result.node.unique_id) -%}
+        {%- elif result.status == 'skipped' -%}
+            {%- do skipped.append(result.node.unique_id) -%}
         {%- else -%}
-            {%- do bad.append(
+            {%- do failed.append(
                 result.node.resource_type ~ ' ' ~ result.node.name ~ ' (' ~ result.status ~ ')'
             ) -%}
         {%- endif -%}
@@ -36,10 +41,12 @@
             'a run with ' ~ narrowed | join(', ')
             ~ ' does not publish; a whole `dbt run` or `dbt build` does.'
         ) -%}
-    {%- elif bad -%}
+    {%- elif failed or skipped -%}
+        {%- set named = (failed | sort)[:5] + (['…'] if failed | length > 5 else []) -%}
+        {%- do named.append(skipped | length ~ ' skipped') if skipped -%}
         {%- do return(
-            bad | length ~ ' of ' ~ results | length ~ ' nodes did not succeed: '
-            ~ (bad | sort)[:5] | join(', ') ~ (', …' if bad | length > 5 else '') ~ '.'
+            (failed + skipped) | length ~ ' of ' ~ results | length ~ ' nodes did not succeed: '
+            ~ named | join(', ') ~ '.'
         ) -%}
     {%- elif missing -%}
         {%- do return(

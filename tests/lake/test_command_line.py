@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
+
 import pytest
+
+from lake.contracts import MARKETING_CONVERSIONS
+from lake.errors import TableMissing
+from lake.load import load
+from lake.pinned import pin
+from tests.lake.conftest import CONTRACTS
 
 
 def test_help_reads_well(lake):
@@ -105,5 +115,83 @@ def test_progress_is_plain_lines_when_nobody_watches(lake):
 def test_a_load_names_the_columns_it_adds(lake):
     file = lake.file("typo.csv", "id,date_prise_contct,date_relance\na,2025-01-01,\n")
     first, again = (lake.run("load", "leads", file).stdout for _ in range(2))
-    assert first.rstrip().endswith("0 rejected; new columns: date_prise_contct")
+    assert first.rstrip().endswith(
+        "0 rejected; new columns: date_prise_contct; did you mean date_prise_contact?"
+    )
     assert "new columns" not in again
+    assert "did you mean" not in again
+
+
+@pytest.mark.parametrize(
+    ("columns", "meant"),
+    [
+        ("date_realnce", "; did you mean date_relance?"),
+        ("Date Relance", "; did you mean date_relance?"),
+        ("delted,score,date_appel_boké", "; did you mean date_appel_booke and deleted?"),
+        ("date_naissance,date_appel,created,date_appel_prevu", ""),
+    ],
+)
+def test_a_new_column_that_may_be_misspelt_is_asked_about(lake, columns, meant):
+    cells = columns.count(",") * ",x" + ",x"
+    file = lake.file("typo.csv", f"id,{columns}\na{cells}\n")
+    said = lake.run("load", "leads", file).stdout
+    assert said.endswith(f"0 rejected; new columns: {columns.replace(',', ', ')}{meant}\n")
+
+
+def test_a_file_of_which_no_row_can_be_taken_is_not_loaded(lake):
+    known = lake.file("known.csv", "id,date_relance\na,2024-01-01\n")
+    assert lake.run("load", "leads", known).returncode == 0
+    bad = lake.file("bad.csv", "id,date_relance\na,no\nb,never\n")
+    for _ in range(2):
+        loaded = lake.run("load", "leads", bad)
+        assert loaded.returncode == 1
+        assert loaded.stdout == ""
+        assert loaded.stderr == (
+            f"Error: Nothing was loaded from {bad}, since not one of its rows could be taken "
+            f"(2 rejected): see in {lake.folder('leads_rejects')} why, and put them right.\n"
+        )
+    assert lake.versions() == {"leads": 0, "leads_rejects": 0}
+    assert lake.run("load", "leads", known).returncode == 0  # none is new, but all are taken
+    empty = lake.file("empty.csv", "id,date_relance\n")
+    assert lake.run("load", "leads", empty).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "elsewhere", "there"),
+    [
+        ("leads", False, []),
+        ("leads", False, ["marketing_conversions"]),
+        ("leads", True, []),
+        ("leads", True, ["leads", "marketing_conversions"]),
+        ("marketing_conversions", False, ["leads"]),
+    ],
+)
+def test_what_to_do_about_a_missing_table_can_be_done(lake, missing, elsewhere, there):
+    files = {
+        "leads": lake.file("leads.csv", "id\na\n"),
+        "marketing_conversions": lake.file(
+            "m.csv", f"{','.join(MARKETING_CONVERSIONS.schema.names)}\np,t,c,tv,2024-01-01,1\n"
+        ),
+    }
+    for name in there:
+        load(CONTRACTS[name], files[name])
+    uri = str(lake.data / "a b's" / missing) if elsewhere else str(lake.folder(missing))
+    with pytest.raises(TableMissing, match=f"no Delta table {missing} at {uri}") as refused:
+        pin(missing, uri)
+    commands = re.findall("`(.*?)`", str(refused.value))
+    assert len(commands) == (1 if elsewhere or there else 2)
+    before = {name: lake.rows(name) for name in there}
+    for command in commands:
+        words = shlex.split(command.replace("FILE", str(files[missing])))
+        variables = dict(word.split("=", 1) for word in words if "=" in word)
+        arguments = words[words.index("lake") + 1 :]
+        shutil.rmtree(uri, ignore_errors=True)
+        done = lake.run(*arguments, **variables)
+        assert done.returncode == 0, (command, done.stderr)
+        assert pin(missing, uri).version == 0
+    assert {name: lake.rows(name) for name in there} == before
+
+
+def test_a_missing_table_that_the_lake_does_not_write_is_its_writer_s(lake):
+    with pytest.raises(TableMissing, match="have its writer make it there"):
+        pin("visits", str(lake.folder("visits")))

@@ -162,6 +162,37 @@ def test_the_day_of_a_timestamp_is_taken_in_the_configured_zone(project: Project
     assert "Traceback" not in refused.stdout
 
 
+def test_an_environment_that_is_none_is_one_sentence(built: Project) -> None:
+    first = pointer(built)
+    wrong = {"LEADMARTS_ENV": "staging"}
+    for done in (
+        built.dbt("build", **wrong),
+        built.run("python", "-m", "lake", "status", **wrong),
+        built.run("python", "-m", "publication", "list", **wrong),
+    ):
+        assert done.returncode != 0
+        sentence = 'LEADMARTS_ENV is "staging"; set it to development or production.'
+        assert done.stdout.count(sentence) == 1, done.stdout
+        assert "Traceback" not in done.stdout
+    assert pointer(built) == first
+
+
+def test_memory_that_is_no_amount_is_one_sentence(built: Project) -> None:
+    first = pointer(built)
+    for wrong in ["lots", "1KB"]:
+        refused = built.dbt("build", LEADMARTS_MEMORY=wrong)
+        assert refused.returncode != 0
+        sentence = (
+            f'LEADMARTS_MEMORY (or memory_limit in profiles.yml) is "{wrong}"; set it to an amount '
+            "of memory, such as 512MB or 4GB."
+        )
+        assert refused.stdout.count(sentence) == 1, refused.stdout
+        assert "Traceback" not in refused.stdout
+        assert pointer(built) == first
+    build = built.dbt("build", LEADMARTS_MEMORY="1.5 GiB")
+    assert build.returncode == 0, build.stdout
+
+
 def test_an_empty_lake_builds_empty_marts(
     project: Project, write_leads: Callable[..., None]
 ) -> None:

@@ -242,7 +242,7 @@ def test_a_table_that_breaks_its_contract_is_a_sentence(
 
 def test_a_missing_table_is_a_sentence_and_registers_nothing(tmp_path: Path) -> None:
     uri = str(tmp_path / "leads")
-    with pytest.raises(TableMissing, match=f"`LEADMARTS_LEADS_URI={uri} python -m lake demo`"):
+    with pytest.raises(TableMissing, match=f"There is no Delta table leads at {uri}: "):
         pin("leads", uri)
     connection = connect(plugin_over(leads={"uri": uri}))
     assert rows(connection, "select * from temp.main.delta_versions") == []

@@ -1,0 +1,25 @@
+"""How much memory DuckDB may take in a build."""
+
+from __future__ import annotations
+
+import re
+
+from lake.errors import SettingInvalid
+
+AMOUNT = re.compile(
+    r"([1-9]\d{0,5}(\.\d{1,3})?|0\.[1-9]\d{0,2}) ?[MGT](i?B)?", re.ASCII | re.IGNORECASE
+)
+"""An amount as DuckDB reads it: ``512MB``, ``1.5 GiB``. In a few kilobytes nothing is built."""
+
+
+def check(amount: str) -> None:
+    """See that an amount of memory is one, before DuckDB is told to keep to it.
+
+    Raises:
+        SettingInvalid: It is none.
+    """
+    if not AMOUNT.fullmatch(amount):
+        raise SettingInvalid(
+            f'LEADMARTS_MEMORY (or memory_limit in profiles.yml) is "{amount[:40]}"; set it to an '
+            "amount of memory, such as 512MB or 4GB."
+        )
