@@ -397,7 +397,7 @@ REFUSED: dict[str, tuple[str, list[Call], dict[str, Any]]] = {
     "arrays": (
         WEEKLY,
         [["select"], ["contains", "semaine", ["a"]]],
-        {"code": "PGRST127", "message": "The operator cs is not supported here."},
+        {"code": "PGRST127", "message": "The operator cs is not supported here; there "},
     ),
     "single of none": (
         CONVERSIONS,
