@@ -2,4 +2,4 @@
 
 
 class SettingsError(Exception):
-    """A setting that cannot be: one sentence that names it and says what to write instead."""
+    """Settings that cannot be: a line for each, which names it and says what to write instead."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +18,9 @@ from api.querying.pool import PROCESSES
 from api.variables import share, whole_number
 from publication import PublicationError, Store
 from telemetry import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Settings", "SettingsError"]
 
@@ -88,37 +93,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Read the settings. A variable that is empty counts as not set.
 
         Raises:
-            SettingsError: One of them is wrong, or unsafe in production.
+            SettingsError: Some of them are wrong, or unsafe in production: one line for each, so
+                that they are put right in one go.
         """
         try:
             environment = telemetry.environment()
         except telemetry.TelemetryInvalid as error:
             raise SettingsError(str(error)) from error
-        origins = _origins(os.environ.get("LEADMARTS_CORS_ORIGINS", ""), environment)
-        hosts = _hosts(os.environ.get("LEADMARTS_HOSTS", ""), environment)
-        try:
-            store = Store.from_environment()
-            told = telemetry.Settings.from_environment()
-        except (PublicationError, telemetry.TelemetryInvalid) as error:
-            raise SettingsError(str(error)) from error
-        auth = AuthSettings.from_environment(environment)
-        return cls(
-            environment=environment,
-            cors_origins=origins,
-            hosts=hosts,
-            hsts_seconds=whole_number("LEADMARTS_HSTS_SECONDS", 0, 10 * YEAR, least=0),
-            store=store,
-            auth=auth,
-            bounds=Bounds.from_environment(),
-            capacity=Capacity.from_environment(),
-            processes=whole_number("LEADMARTS_QUERY_PROCESSES", PROCESSES, 64),
-            telemetry=told,
-            sample=share("LEADMARTS_REQUEST_SAMPLE", 0.01),
-        )
+        parts: dict[str, Callable[[], object]] = {
+            "cors_origins": partial(_origins, environment),
+            "hosts": partial(_hosts, environment),
+            "hsts_seconds": partial(whole_number, "LEADMARTS_HSTS_SECONDS", 0, 10 * YEAR, least=0),
+            "store": Store.from_environment,
+            "auth": partial(AuthSettings.from_environment, environment),
+            "bounds": Bounds.from_environment,
+            "capacity": Capacity.from_environment,
+            "processes": partial(whole_number, "LEADMARTS_QUERY_PROCESSES", PROCESSES, 64),
+            "telemetry": telemetry.Settings.from_environment,
+            "sample": partial(share, "LEADMARTS_REQUEST_SAMPLE", 0.01),
+        }
+        told: dict[str, Any] = {}
+        wrong = []
+        for name, read in parts.items():
+            try:
+                told[name] = read()
+            except (SettingsError, PublicationError, telemetry.TelemetryInvalid) as error:
+                wrong.append(str(error))
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+        return cls(environment=environment, **told)
 
 
-def _origins(listed: str, environment: Environment) -> tuple[str, ...]:
-    origins = tuple(part.strip().lower() for part in listed.split(",") if part.strip()) or ("*",)
+def _origins(environment: Environment) -> tuple[str, ...]:
+    origins = _listed("LEADMARTS_CORS_ORIGINS") or ("*",)
     if environment == "production" and "*" in origins:
         raise SettingsError(
             "LEADMARTS_CORS_ORIGINS must name the origins that may read the API in production, "
@@ -134,8 +141,8 @@ def _origins(listed: str, environment: Environment) -> tuple[str, ...]:
     return origins
 
 
-def _hosts(listed: str, environment: Environment) -> tuple[str, ...]:
-    hosts = tuple(part.strip().lower() for part in listed.split(",") if part.strip())
+def _hosts(environment: Environment) -> tuple[str, ...]:
+    hosts = _listed("LEADMARTS_HOSTS")
     if environment == "production" and not hosts:
         raise SettingsError(
             "LEADMARTS_HOSTS must name the hosts that the server answers to in production, "
@@ -148,3 +155,8 @@ def _hosts(listed: str, environment: Environment) -> tuple[str, ...]:
                 "and perhaps a port and nothing more, such as marts.example.com."
             )
     return hosts
+
+
+def _listed(variable: str) -> tuple[str, ...]:
+    parts = os.environ.get(variable, "").split(",")
+    return tuple(part.strip().lower() for part in parts if part.strip())

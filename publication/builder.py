@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import uuid
 from pathlib import Path
@@ -23,6 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from publication.store import Store
+
+
+META = {
+    "grain": "a list of its columns, such as [week_start]",
+    "scope": "a text, such as marketing:read",
+}
+"""What a mart's ``config.meta`` says, where dbt takes anything."""
+
+IN_META = re.compile(rf"\$\.marts\[(?P<place>\d+)\]\.(?P<key>{'|'.join(META)})\b")
+"""The place of a mistake in it, as msgspec writes it."""
 
 
 class BuiltMart(MartDraft, frozen=True, kw_only=True):
@@ -77,6 +89,12 @@ def decode(run: str, sources: str) -> tuple[Run, tuple[Source, ...]]:
             msgspec.json.decode(sources, type=tuple[Source, ...]),
         )
     except msgspec.MsgspecError as error:
+        if found := IN_META.search(str(error)):
+            name = json.loads(run)["marts"][int(found["place"])]["name"]
+            raise DraftRejected(
+                f'The {found["key"]} of mart "{name}" is not {META[found["key"]]}; mend '
+                f"config.meta.{found['key']} in its YAML."
+            ) from error
         raise DraftRejected(
             f"What dbt says of the run is not as it should be ({error}); look at the marts' YAML "
             "and the table of sources."

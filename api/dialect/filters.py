@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 TRUTHS: tuple[Truth, ...] = get_args(Truth)
 OPERATORS = (*COMPARISONS, "in", "is")
+THERE_ARE = f"there are {', '.join(OPERATORS)}, and not. before one"
 
 OTHER_OPERATORS = (
     *("match", "imatch", "isdistinct", "fts", "plfts", "phfts", "wfts"),
@@ -78,7 +79,7 @@ class Filters:
         if found is None:
             raise Refused(
                 f"{shown(where)}={shown(text)} has no operator; write it as "
-                f"{shown(where)}=eq.value. There are {', '.join(OPERATORS)}, and not. before one."
+                f"{shown(where)}=eq.value; {THERE_ARE}."
             )
         negated, operator = _operator(found)
         if operator == "in":
@@ -121,12 +122,9 @@ class Filters:
 def _operator(found: re.Match[str]) -> tuple[bool, str]:
     operator = found["operator"]
     if operator in OTHER_OPERATORS:
-        raise Refused(f"The operator {operator} is not supported here.", "PGRST127")
+        raise Refused(f"The operator {operator} is not supported here; {THERE_ARE}.", "PGRST127")
     if operator not in OPERATORS:
-        raise Refused(
-            f"There is no operator {shown(operator)}; there are {', '.join(OPERATORS)}, "
-            "and not. before one."
-        )
+        raise Refused(f"There is no operator {shown(operator)}; {THERE_ARE}.")
     if found["more"]:
         raise Refused(f"The modifier {operator}{found['more']} is not supported here.", "PGRST127")
     return found["negated"] is not None, operator

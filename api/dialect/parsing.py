@@ -39,6 +39,11 @@ TERM = re.compile(
     re.DOTALL,
 )
 
+CALL = re.compile(
+    rf"(?:{NAME}:(?!:))?[ \t]*{NAME}(?:::{TYPE})?\.(?P<call>[^\W\d]\w*\([^()]*\)?)", re.DOTALL
+)
+"""A column of which something is made; another mart's name has no dot."""
+
 LENGTH = re.compile(r"::[\w $]+\(")
 """A cast to a type with a length."""
 
@@ -157,6 +162,12 @@ def _no_term(text: str) -> Refused:
         )
     if "->" in text:
         return into_json(f"select={shown(text)}")
+    if call := CALL.match(text):
+        *others, last = (f"{name}()" for name in get_args(Aggregate))
+        return Refused(
+            f"select={shown(text)} asks for {shown(call['call'])}, and there is no such aggregate; "
+            f"there are {', '.join(others)} and {last}."
+        )
     if "(" in text:
         return Refused(
             f"select={shown(text)} embeds another mart, which is not supported.", "PGRST127"

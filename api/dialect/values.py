@@ -51,6 +51,24 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 HEX = re.compile(r"\\x((?:[0-9a-f]{2})*)", re.ASCII | re.IGNORECASE)
 DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
+ADVICE = {
+    **dict.fromkeys(WHOLE, "write a whole number, such as 12"),
+    **dict.fromkeys((*FLOATING, "DECIMAL"), "write a number, such as 12.5"),
+    **dict.fromkeys(
+        ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"),
+        "write a moment as 2026-01-31T12:00:00",
+    ),
+    "TIMESTAMP WITH TIME ZONE": "write a moment as 2026-01-31T12:00:00Z",
+    "BOOLEAN": "write true or false",
+    "DATE": "write a date as 2026-01-31",
+    "TIME": "write a time as 12:30:00",
+    "INTERVAL": "write an interval as 2 days",
+    "UUID": "write it as 01234567-89ab-cdef-0123-456789abcdef",
+    "BLOB": r"write bytes as \x00ff",
+    "ENUM": "write one of its values",
+}
+"""How values of a type are written; what is nested looks different for each."""
+
 LONGEST_NUMBER = 200
 """With how many digits a whole number is read; none has more than 39."""
 
@@ -87,7 +105,7 @@ class Parameter(msgspec.Struct, frozen=True):
     @property
     def mismatch(self) -> Refused:
         """The error if it is not of its column's type."""
-        return Refused(f"{self.column} is {self.of}, and '{shown(self.text)}' is none.", "22P02")
+        return _mismatch(self.column, self.of, self.text)
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -123,13 +141,13 @@ def read_value(column: Column, text: str) -> Parameter:
     elif kind == "BOOLEAN":
         value = WORDS.get(trimmed.lower())
         if value is None:
-            raise _mismatch(column, text)
+            raise _mismatch(column.name, column.type, text)
     elif kind == "DATE" and DAY.fullmatch(trimmed):
         value = _day(column, trimmed)
     elif kind == "BLOB" and (found := HEX.fullmatch(text)):
         value = bytes.fromhex(found[1])
     elif kind.startswith("TIME") and not kind.startswith("TIMESTAMP") and ":" not in text:
-        raise _mismatch(column, text)  # DuckDB takes a day for midnight
+        raise _mismatch(column.name, column.type, text)  # DuckDB takes a day for midnight
     type_ = COMPARED_AS.get(kind, kind)
     if value is None:
         return Parameter(column.name, kind, type_, text, text, read=False)
@@ -156,7 +174,7 @@ def read_decimal(column: Column, text: str) -> Bounds:
     trimmed = text.strip(SPACE)
     found = NUMBER.fullmatch(trimmed)
     if found is None:
-        raise _mismatch(column, text)
+        raise _mismatch(column.name, column.type, text)
     if abs(int(found["exponent"] or 0)) > LARGEST_EXPONENT:
         raise _out_of_range(column, text)
     value = Decimal(trimmed)
@@ -173,7 +191,7 @@ def read_decimal(column: Column, text: str) -> Bounds:
 
 def _whole(column: Column, text: str) -> int:
     if not DIGITS.fullmatch(text):
-        raise _mismatch(column, text)
+        raise _mismatch(column.name, column.type, text)
     least, most = WHOLE[column.type]
     significant = text.lstrip("+-0")
     if len(significant) > LONGEST_NUMBER:
@@ -187,7 +205,7 @@ def _whole(column: Column, text: str) -> int:
 def _floating(column: Column, text: str) -> float:
     found = NUMBER.fullmatch(text)
     if found is None:
-        raise _mismatch(column, text)
+        raise _mismatch(column.name, column.type, text)
     value = float(text)
     if column.type == "FLOAT" and found["digits"]:
         try:
@@ -208,11 +226,13 @@ def _day(column: Column, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise _mismatch(column, text) from None
+        raise _mismatch(column.name, column.type, text) from None
 
 
-def _mismatch(column: Column, text: str) -> Refused:
-    return Refused(f"{column.name} is {column.type}, and '{shown(text)}' is none.", "22P02")
+def _mismatch(column: str, kind: str, text: str) -> Refused:
+    sentence = f"{column} is {kind}, and '{shown(text)}' is none"
+    advice = None if kind.endswith("]") else ADVICE.get(kind.partition("(")[0])
+    return Refused(f"{sentence}; {advice}." if advice else f"{sentence}.", "22P02")
 
 
 def _out_of_range(column: Column, text: str) -> Refused:

@@ -33,13 +33,14 @@
 {#- One public mart, as its YAML has it. -#}
 {%- macro mart_to_publish(node, tests) -%}
     {%- set grain = node.config.meta.get('grain', []) -%}
+    {%- set named = grain if grain is sequence else [] -%}
     {%- set columns = [] -%}
     {%- for column in node.columns.values() -%}
         {%- set constraints = column.constraints | map(attribute='type') | map('string') | list -%}
         {%- do columns.append({
             'name': column.name,
             'type': column.data_type or '',
-            'nullable': column.name not in grain and 'not_null' not in constraints
+            'nullable': column.name not in named and 'not_null' not in constraints
                 and 'primary_key' not in constraints,
             'description': column.description,
         }) -%}

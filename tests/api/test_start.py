@@ -21,6 +21,10 @@ PRODUCTION = {
     "LEADMARTS_CORS_ORIGINS": "https://a.example",
     "LEADMARTS_HOSTS": "127.0.0.1",
 }
+COMMANDS = [
+    ["api", "--port", "0"],
+    ["uvicorn", "--factory", "api.app:create_app", "--port=0"],
+]
 
 
 def start(tmp_path, *arguments, **variables):
@@ -93,9 +97,12 @@ def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_serv
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({"LEADMARTS_ENV": "production"}, "LEADMARTS_CORS_ORIGINS must name the origins"),
         (
-            {"LEADMARTS_ENV": "production", "LEADMARTS_CORS_ORIGINS": "https://a.example,*"},
+            {**PRODUCTION, **KEY, "LEADMARTS_CORS_ORIGINS": ""},
+            "LEADMARTS_CORS_ORIGINS must name the origins",
+        ),
+        (
+            {**PRODUCTION, **KEY, "LEADMARTS_CORS_ORIGINS": "https://a.example,*"},
             "LEADMARTS_CORS_ORIGINS must name the origins",
         ),
         (
@@ -152,15 +159,25 @@ def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_serv
         ({"LEADMARTS_TOKEN_RATE_USER": "0"}, 'LEADMARTS_TOKEN_RATE_USER is "0"; set it to'),
     ],
 )
-@pytest.mark.parametrize(
-    "command", [["api", "--port", "0"], ["uvicorn", "--factory", "api.app:create_app", "--port=0"]]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_setting_is_one_sentence(tmp_path, command, variables, told):
     ended = start(tmp_path, *command, **variables)
     assert ended.returncode == 1
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stderr.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_all_wrong_settings_are_told_at_once(tmp_path, command):
+    variables = {"LEADMARTS_ENV": "production", "LEADMARTS_JSON_ROWS": "many"}
+    ended = start(tmp_path, *command, **variables, LEADMARTS_KEEP_PUBLICATIONS="none")
+    assert ended.returncode == 1
+    lines = ended.stderr.removeprefix("Error: ").splitlines()
+    assert [line.split()[0] for line in lines] == [
+        *("LEADMARTS_CORS_ORIGINS", "LEADMARTS_HOSTS", "LEADMARTS_KEEP_PUBLICATIONS"),
+        *("LEADMARTS_SIGNING_KEY", "LEADMARTS_JSON_ROWS"),
+    ]
 
 
 def test_more_connections_than_files_may_be_open(tmp_path):

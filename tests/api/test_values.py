@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from decimal import Decimal
 from fractions import Fraction
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from api.asking import EVERYTHING, Asked
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
+from api.dialect.values import ADVICE
 
 BITS = {"tinyint": 8, "smallint": 16, "integer": 32, "bigint": 64, "hugeint": 128}
 
@@ -318,3 +320,9 @@ def test_sums_do_not_depend_on_the_order_of_rows(publish):
     ask = publish(marts)
     (found,) = {ask(mart, ("select", "x.sum()"))[0] for mart in marts}
     assert found[0] == pytest.approx(float(sum(map(Fraction, numbers))), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", sorted(ADVICE.keys() - {"BOOLEAN", "ENUM"}))
+def test_values_are_read_as_the_advice_says(kind):
+    example = ADVICE[kind].rpartition(" as ")[2]
+    assert duckdb.execute(f"select try_cast(? as {kind}) is not null", [example]).fetchone()[0]

@@ -65,3 +65,19 @@ def test_a_source_that_was_lost_publishes_nothing(run, draft, store):
     assert not list((store.folder / ".staging").glob("*"))
     store.path(store.manifest(2)).with_suffix(".json").write_text("{}")
     assert builder.publish(store, warehouse, run, draft.sources).number == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"grain": "week_start"}, 'The grain of mart "weekly" is not a list of its columns'),
+        ({"grain": [1]}, 'The grain of mart "weekly" is not a list of its columns'),
+        ({"scope": ["open"]}, 'The scope of mart "weekly" is not a text, such as marketing:read;'),
+        ({"description": 1}, "What dbt says of the run is not as it should be"),
+    ],
+)
+def test_what_a_mart_says_wrong_of_itself_is_told_by_its_name(run, changed, told):
+    said = msgspec.to_builtins(run[0])
+    mart = {**said["marts"][0], **changed}
+    with pytest.raises(DraftRejected, match=told):
+        builder.decode(msgspec.json.encode({**said, "marts": [mart]}).decode(), "[]")

@@ -66,7 +66,11 @@ SILENT = {
         'Mart "months" does not name its grain; add config.meta.grain to its YAML.',
     ),
     "run --vars {grain:\xa0[mois]}": (1, 'The grain of mart "months" names "mois", which'),
-    "run --vars {grain:\xa0mois}": (1, "What dbt says of the run is not as it should be"),
+    "run --vars {grain:\xa0mois}": (
+        1,
+        "is not a list of its columns, such as [week_start]; mend config.meta.grain in its YAML.",
+    ),
+    "run --vars {grain:\xa0null}": (1, 'The grain of mart "months" is not a list of its columns'),
     "run --target wrong": (2, 'LEADMARTS_KEEP_PUBLICATIONS (or keep) is "many"'),
 }
 

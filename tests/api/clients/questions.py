@@ -304,12 +304,15 @@ REFUSED: dict[str, tuple[str, list[Call], dict[str, Any]]] = {
     "another type": (
         CONVERSIONS,
         [["select"], ["eq", "date", "tomorrow"]],
-        {"code": "22P02", "message": "date is DATE, and 'tomorrow' is none."},
+        {
+            "code": "22P02",
+            "message": "date is DATE, and 'tomorrow' is none; write a date as 2026-01-31.",
+        },
     ),
     "an operator that is not supported": (
         CONVERSIONS,
         [["select"], ["filter", "channel", "fts", "tv"]],
-        {"code": "PGRST127", "message": "The operator fts is not supported here."},
+        {"code": "PGRST127", "message": "The operator fts is not supported here; there "},
     ),
     "an unknown mart": (
         "nothing",
@@ -394,7 +397,7 @@ REFUSED: dict[str, tuple[str, list[Call], dict[str, Any]]] = {
     "arrays": (
         WEEKLY,
         [["select"], ["contains", "semaine", ["a"]]],
-        {"code": "PGRST127", "message": "The operator cs is not supported here."},
+        {"code": "PGRST127", "message": "The operator cs is not supported here; there "},
     ),
     "single of none": (
         CONVERSIONS,
