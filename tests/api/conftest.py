@@ -318,7 +318,8 @@ def running(
         "LEADMARTS_PUBLICATIONS": str(publications),
         "LEADMARTS_DATA": str(publications.parent),
     }
-    environment = {**inherited, **places, **variables}
+    # No request is logged by chance: what a log holds would be another thing in one run of many.
+    environment = {**inherited, **places, "LEADMARTS_REQUEST_SAMPLE": "0", **variables}
     process: subprocess.Popen[bytes] | Forked
     if command is None:
         process = Forked(
