@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 from litestar.enums import ScopeType
 
 from api.admission import ELSEWHERE
-from api.answers import KEYED, Answer
+from api.answers import KEYED, Answer, Answers
 from api.negotiation import choose_coding, compress, merge_repeated
 from api.observing.traffic import NO_ROUTE, Answered, Exchange, tell_of_hit
 from api.request_ids import request_id
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Send,
     )
 
-    from api.answers import Answers, Key
+    from api.answers import Key
     from api.auth.bearer import Bearer
     from api.observing.traffic import Traffic
     from api.opened import OpenPublication
@@ -201,34 +201,18 @@ class HotPath:
                 await self._ask(_with_state(scope, **said), method, receive, exchange.send)
                 return
             self._traffic.misses += 1
-            if publication is None:
-                answer = await self._compute(scope, said, key, receive, exchange.send)
-            else:
-                answer = await self._compute_for_all(
-                    publication.answers, scope, said, key, receive, exchange.send
-                )
+            # Without a publication nobody finds it there to wait for.
+            answers, answer = publication.answers if publication else Answers(), None
+            settle = partial(answers.settle, key, answers.announce(key))
+            try:
+                made = {**said, "settle": settle}
+                answer = await self._compute(scope, made, key, receive, exchange.send)
+            finally:
+                settle(answer)
             if answer is not None:
                 start, body, _ = answer.reply(method, headers.get(b"if-none-match"))
                 await exchange.send(start)
                 await exchange.send(body)
-
-    async def _compute_for_all(  # noqa: PLR0913, PLR0917 -- as for one
-        self,
-        answers: Answers,
-        scope: HTTPScope,
-        said: Mapping[str, object],
-        key: Key,
-        receive: Receive,
-        send: Send,
-    ) -> Answer | None:
-        """Compute an answer that others may wait for."""
-        coming, answer = answers.announce(key), None
-        settle = partial(answers.settle, key, coming)
-        try:
-            answer = await self._compute(scope, {**said, "settle": settle}, key, receive, send)
-        finally:
-            settle(answer)
-        return answer
 
     async def _compute(
         self,
