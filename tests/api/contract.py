@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,9 @@ class Document:
 
 
 _documents: dict[tuple[str, str], Document] = {}
+
+_one_at_a_time = threading.Lock()
+"""A document prepares itself when it is first asked, and threads must not do that side by side."""
 
 
 def document(server: str, publication: str) -> Document:
@@ -133,5 +137,6 @@ class Client(httpx.Client):
     def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> Any:
         response = super().send(request, stream=stream, **options)
         if asked_for and not stream:
-            check(response)
+            with _one_at_a_time:
+                check(response)
         return response
