@@ -6,9 +6,9 @@ import msgspec
 from litestar import Response, get
 from msgspec import Meta
 
-from api.answers import PUBLISHED
 from api.opened import OpenPublication
 from api.problems import documented
+from api.reusable import PUBLISHED
 from publication import Column
 from publication.manifest import Test
 

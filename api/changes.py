@@ -7,7 +7,6 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 
-from api.answers import PUBLISHED, keeping
 from api.asking import Window
 from api.comparison import differences
 from api.dialect.parsing import parse
@@ -17,6 +16,7 @@ from api.opened import OpenPublication
 from api.pinned import chosen, numbered, opened_as
 from api.problems import MartProblem, documented
 from api.requests import AnyRequest
+from api.reusable import PUBLISHED, keeping
 from publication import Mart
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
-from api.answers import HEADERS, etag, reusable
 from api.openapi import Document, as_yaml, document_of
 from api.problems import documented
 from api.requests import AnyRequest
+from api.reusable import HEADERS, etag, reusable
 
 JSON = "application/json"
 YAML = "application/yaml"

@@ -12,7 +12,6 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
-from api.answers import PUBLISHED, keeping
 from api.auth.bearer import require
 from api.conversions import (
     MART,
@@ -32,6 +31,7 @@ from api.parameters import given_once, refuse_null
 from api.pinned import chosen
 from api.problems import documented
 from api.requests import AnyRequest
+from api.reusable import PUBLISHED, keeping
 
 LONGEST = 8_000
 """How many characters the filters have at most, written as a query: each page links to four

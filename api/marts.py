@@ -10,7 +10,6 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 
-from api.answers import PUBLISHED, keeping
 from api.asking import Asked, NotThatMany, Window
 from api.auth.bearer import admit
 from api.described import FILES, SINGULAR
@@ -21,6 +20,7 @@ from api.pinned import chosen
 from api.problems import MartProblem, documented
 from api.quoting import shown
 from api.requests import AnyRequest
+from api.reusable import PUBLISHED, keeping
 from api.streaming import streamed
 from api.wanted import Wanted, read_wanted
 from publication import Mart

@@ -8,9 +8,10 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from api import __version__
-from api.answers import CACHE_CONTROL, Answers, etag, reusable
 from api.dialect.sql import Table
 from api.leases import Leases
+from api.reusable import CACHE_CONTROL, etag, reusable
+from api.shelf import Shelf
 from api.work import SECONDS, Work
 from publication import PublicationBroken
 from publication.inspection import sha256
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from litestar import Response
 
-    from api.answers import Content
     from api.querying.pool import Processes
+    from api.reusable import Content
     from publication import Manifest, Pointer, Store
 
 
@@ -56,7 +57,7 @@ class OpenPublication:
             seconds: How long what one request asks of it may take.
         """
         self.manifest = manifest
-        self.answers = Answers()
+        self.answers = Shelf()
         self.documents: dict[str, bytes] = {}
         self.marts = {mart.name: mart for mart in manifest.marts}
         self.tables = {mart.name: Table(mart) for mart in manifest.marts}

@@ -9,11 +9,11 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
 from api import __version__
-from api.answers import HEADERS, PUBLISHED, etag, reusable
 from api.opened import OpenPublication
 from api.problems import documented
 from api.quoting import public
 from api.requests import AnyRequest
+from api.reusable import HEADERS, PUBLISHED, etag, reusable
 from api.serving import Serving
 from publication import Manifest
 

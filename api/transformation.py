@@ -9,7 +9,6 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
-from api.answers import PUBLISHED
 from api.counts import (
     EVENT_DATES,
     MONTHS,
@@ -27,6 +26,7 @@ from api.opened import OpenPublication
 from api.parameters import only_known_parameters
 from api.problems import documented
 from api.requests import AnyRequest
+from api.reusable import PUBLISHED
 
 
 def selection(

@@ -474,7 +474,7 @@ def test_other_work_does_not_wait_for_compression(tmp_path, monkeypatch):
         end.wait(10)
         return coding.encode()
 
-    monkeypatch.setattr("api.hot.compress", compress)
+    monkeypatch.setattr("api.framework.compress", compress)
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": KEPT})

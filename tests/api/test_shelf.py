@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.answers import Answer, Answers
+from api.answers import Answer
 from api.observing.traffic import Tallies
+from api.shelf import Shelf
 
 HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"x"')]
 
@@ -31,7 +32,7 @@ def get(answers, key):
 @given(st.lists(st.tuples(st.booleans(), keys, st.integers(0, 3000)), max_size=60))
 def test_it_is_bounded_and_the_latest_stay(steps):
     entries, size = 50, 16_000  # the size is reached first, after some ten answers
-    answers = Answers(entries, size)
+    answers = Shelf(entries, size)
     kept: dict[object, Answer] = {}  # least recently used first
     for keep, key, length in steps:
         if keep:
@@ -57,7 +58,7 @@ def test_it_is_bounded_and_the_latest_stay(steps):
 
 @pytest.mark.parametrize(("bounds", "most"), [({"entries": 16}, 16), ({"size": 32_000}, 17)])
 def test_it_is_bounded_by_number_and_by_size(bounds, most):
-    answers = Answers(**bounds)
+    answers = Shelf(**bounds)
     for number in range(60):
         answers.keep((f"/{number}", b"", None, None), answer(800))
         left = len(answers)
@@ -67,7 +68,7 @@ def test_it_is_bounded_by_number_and_by_size(bounds, most):
 
 
 def test_a_huge_answer_pushes_nothing_out():
-    answers = Answers(entries=10, size=16_000)
+    answers = Shelf(entries=10, size=16_000)
     small, huge = ("/small", b"", None, None), ("/huge", b"", None, None)
     answers.keep(small, answer(100))
     answers.keep(huge, answer(15_000))
@@ -75,7 +76,7 @@ def test_a_huge_answer_pushes_nothing_out():
 
 
 def test_replacing_an_answer_frees_its_room():
-    answers = Answers(entries=10, size=32_000)
+    answers = Shelf(entries=10, size=32_000)
     key, other = ("/", b"", None, None), ("/other", b"", None, None)
     answers.keep(other, answer(10))
     for _ in range(100):
