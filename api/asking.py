@@ -32,6 +32,13 @@ RANGE = re.compile(r"(\d+)-(\d*)", re.ASCII)
 """Which rows are asked for, both included (``rangeParse`` of PostgREST's RangeQuery.hs)."""
 
 
+CASTING = ("Conversion Error", "Invalid Input Error")
+"""How DuckDB's sentences about a value that cannot be cast begin."""
+
+OUT_OF_RANGE = "Out of Range Error"
+"""How they begin about a number that is too large, a sum too."""
+
+
 class NotThatMany(Unsatisfiable):
     """Rows were asked for from behind the last one on."""
 
@@ -130,6 +137,7 @@ class Asked:
         """
         self.source = source
         self._statement = compile_question(source.tables[mart.name], question)
+        self._terms = question.terms
         self._doubtful = True
 
     async def rows(self, work: Work, window: Window) -> list[tuple[Any, ...]]:
@@ -144,7 +152,7 @@ class Asked:
             ServiceUnavailableException: It takes too long.
         """
         values = await self._values(work) | window.values
-        return await _cast(work.rows(f"{self._statement.rows()}{window.sql}", values))
+        return await self._cast(work.rows(f"{self._statement.rows()}{window.sql}", values))
 
     async def array(self, work: Work, window: Window, most: int) -> tuple[int, bytes]:
         """Read rows as objects of JSON; raises as :meth:`rows`.
@@ -162,11 +170,12 @@ class Asked:
         strict = f"{self._statement.objects(as_strict_json)}{window.sql}"
         # Where both are the same there is nothing to be strict about.
         others = strict if strict != query else None
-        return await _cast(work.do(steps.array, query, others, values, most))
+        return await self._cast(work.do(steps.array, query, others, values, most))
 
     async def total(self, work: Work) -> int:
         """Count all rows; raises as :meth:`rows`."""
-        ((total,),) = await _cast(work.rows(self._statement.count, await self._values(work)))
+        counting = work.rows(self._statement.count, await self._values(work))
+        ((total,),) = await self._cast(counting)
         return int(total)
 
     async def pieces(
@@ -185,7 +194,7 @@ class Asked:
             values = await self._values(work) | window.values
             query = f"{self._statement.rows(as_typed if kind.typed else as_flat)}{window.sql}"
             async with aclosing(work.each(steps.pieces, query, values, kind.suffix)) as written:
-                while piece := await _cast(anext(written, b"")):
+                while piece := await self._cast(anext(written, b"")):
                     yield piece
 
     async def _values(self, work: Work) -> dict[str, object]:
@@ -208,30 +217,25 @@ class Asked:
             self._doubtful = False
         return values
 
+    async def _cast(self, running: Awaitable[Result]) -> Result:
+        """Wait for a query.
 
-CASTING = ("Conversion Error", "Invalid Input Error")
-"""How DuckDB's sentences about a value that cannot be cast begin."""
-
-OUT_OF_RANGE = "Out of Range Error"
-"""How they begin about a number that is too large, a sum too."""
-
-
-async def _cast(running: Awaitable[Result]) -> Result:
-    """Wait for a query.
-
-    Raises:
-        Refused: A cast does not succeed.
-    """
-    try:
-        return await running
-    except (duckdb.DataError, OSError) as error:
-        sentence = first_line(error)
-        # On its way through Arrow an error loses its kind.
-        if isinstance(error, OSError) and not sentence.startswith((*CASTING, OUT_OF_RANGE)):
-            raise
-        if sentence.startswith(OUT_OF_RANGE):
-            raise Refused(f"A number is too large: {repeated(sentence)}", "22003") from error
-        raise Refused(f"A value cannot be cast: {repeated(sentence)}", "22P02") from error
+        Raises:
+            Refused: A cast does not succeed, or a number that is made has no room.
+        """
+        try:
+            return await running
+        except (duckdb.DataError, OSError) as error:
+            kind, _, reason = first_line(error).partition(": ")
+            # On its way through Arrow an error loses its kind.
+            if isinstance(error, OSError) and kind not in {*CASTING, OUT_OF_RANGE}:
+                raise
+            asked = ",".join(one.text for one in self._terms if one.text != one.column)
+            why = f"as select={shown(asked)} asks ({repeated(reason).rstrip('.')})"
+            if kind == OUT_OF_RANGE:
+                raise Refused(f"A number is too large {why}; ask for less.", "22003") from error
+            sentence = f"A value cannot be cast {why}; ask for another type, or leave it out."
+            raise Refused(sentence, "22P02") from error
 
 
 async def read(

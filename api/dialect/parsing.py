@@ -31,10 +31,12 @@ MOST_ORDERS = 100
 TYPE = r"[\w $]+"
 """A type to cast to (``pIdentifier`` of PostgREST's QueryParams.hs)."""
 
+AGGREGATES = "|".join(get_args(Aggregate))
+
 TERM = re.compile(
     rf"(?:(?P<alias>{NAME}):(?!:))?[ \t]*"
     rf"(?:(?P<column>{NAME})(?:::(?P<inner>{TYPE})(?=\.))?)?"
-    r"(?P<aggregate>\.?(?:count|sum|avg|min|max)\(\))?"
+    rf"(?P<aggregate>\.?(?:{AGGREGATES})\(\))?"
     rf"(?:::(?P<cast>{TYPE}))?",
     re.DOTALL,
 )
@@ -43,6 +45,12 @@ CALL = re.compile(
     rf"(?:{NAME}:(?!:))?[ \t]*{NAME}(?:::{TYPE})?\.(?P<call>[^\W\d]\w*\([^()]*\)?)", re.DOTALL
 )
 """A column of which something is made; another mart's name has no dot."""
+
+WRAPPED = re.compile(
+    rf"(?:{NAME}:(?!:))?[ \t]*(?P<aggregate>{AGGREGATES})\((?P<column>[^()]*)\)(?:::{TYPE})?",
+    re.DOTALL,
+)
+"""An aggregate as SQL writes it."""
 
 LENGTH = re.compile(r"::[\w $]+\(")
 """A cast to a type with a length."""
@@ -168,6 +176,10 @@ def _no_term(text: str) -> Refused:
             f"select={shown(text)} asks for {shown(call['call'])}, and there is no such aggregate; "
             f"there are {', '.join(others)} and {last}."
         )
+    if call := WRAPPED.fullmatch(text):
+        column = call["column"].strip(BLANKS)
+        of = f"{shown(column)}." if column not in {"", "*"} else ""
+        return Refused(f"select={shown(text)} is SQL's way; write it as {of}{call['aggregate']}().")
     if "(" in text:
         return Refused(
             f"select={shown(text)} embeds another mart, which is not supported.", "PGRST127"

@@ -72,6 +72,15 @@ class Term(msgspec.Struct, frozen=True, kw_only=True):
         """What it is called in the answer."""
         return self.alias or self.aggregate or self.column or ""
 
+    @property
+    def text(self) -> str:
+        """It, as ``select`` has it."""
+        column = self.column or ""
+        inner = f"{column}::{self.inner_cast}" if self.inner_cast else column
+        call = f"{'.' if column else ''}{self.aggregate}()" if self.aggregate else ""
+        alias = f"{self.alias}:" if self.alias else ""
+        return f"{alias}{inner}{call}" + (f"::{self.cast}" if self.cast else "")
+
 
 class Compared(msgspec.Struct, frozen=True, tag=True):
     """A column compared with a value, or, with ``not.``, the opposite."""

@@ -395,7 +395,14 @@ def test_one_row_by_itself(operator, ask_file):
         ("select=channel.count(date)", "PGRST100", "asks for count(date), and there is no such"),
         ("select=sum()", "PGRST100", "lacks a column; only count() needs none."),
         ("select=channel::money", "42704", "There is no type money to cast to; there are text,"),
-        ("select=channel::int", "22P02", "A value cannot be cast: Conversion Error: Could not"),
+        ("select=channel::int", "22P02", "as select=channel::int asks (Could not convert string"),
+        (
+            "select=date,m:channel::int.max()::text&order=date",
+            "22P02",
+            "A value cannot be cast as select=m:channel::int.max()::text asks (Could not convert",
+        ),
+        ("select=sum(conversions)", "PGRST100", "write it as conversions.sum()."),
+        ("select=n:count(*)", "PGRST100", "write it as count()."),
         (
             "select=count()&order=channel",
             "PGRST100",
