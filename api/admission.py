@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
 
     from api.observing.traffic import Traffic
+    from api.pace import Pace
 
 ELSEWHERE = PROBES | {path + slash for path in SIGNING_IN for slash in ("", "/")}
 """What takes no place. Signing in asks DuckDB nothing, takes long by intent, and has bounds of its
@@ -67,10 +68,11 @@ class Admission:
     server works for those it let in.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what it stands in front of, and beside
         self,
         app: ASGIApp,
         most: int,
+        pace: Pace,
         traffic: Traffic,
         cors: CORSConfig,
         secure: Sequence[tuple[bytes, bytes]] = (),
@@ -80,12 +82,14 @@ class Admission:
         Args:
             app: The app.
             most: How many requests may be in it at once, for longer than a moment.
+            pace: How they follow on each other.
             traffic: Who counts the others.
             cors: Which pages may read a refusal.
             secure: What a refusal carries as well.
         """
         self._app = app
         self._most = most
+        self._pace = pace
         self._traffic = traffic
         self._crowded_since = -math.inf  # since when there are as many, but for short rests
         self._crowded_until = -math.inf
@@ -154,6 +158,7 @@ class Admission:
                 await send(message)
 
         try:
+            await self._pace.turn()
             await self._app(scope, receive, send_on)
         finally:
             if passes:

@@ -158,9 +158,8 @@ def create_app() -> ASGIApp:
         logging_config=None,
     )
     guard = secure(settings.hsts_seconds)
-    admission = Admission(
-        framework, settings.processes * (1 + capacity.queue), traffic, cors, guard
-    )
+    most = settings.processes * (1 + capacity.queue)
+    admission = Admission(framework, most, processes.pace, traffic, cors, guard)
     app = Hosts(admission, settings.hosts, guard) if settings.hosts else admission
     look_seldom()
     return HotPath(app, serving, bearer, traffic, admission.refuse)

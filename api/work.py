@@ -99,7 +99,8 @@ class Work:
             process = self._processes.choose()
             asked = process.ask("do", self._keys, self.left, step, arguments)
             result: Result = await self._within(asked, turn)
-            return result
+        await self._processes.pace.turn()
+        return result
 
     async def each(
         self,
@@ -124,6 +125,7 @@ class Work:
             while True:
                 async with self._processes.turns.turn(patient=begun) as turn:
                     piece: bytes = await self._within(process.ask(*message), turn)
+                await self._processes.pace.turn()
                 if not piece:
                     return
                 yield piece

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from api.pace import Pace
 from api.querying.client import Ended, Process
 from api.querying.turns import Turns
 
@@ -36,7 +37,13 @@ HUNG_AFTER = 10.0
 
 
 class Processes:
-    """All of them. Each has the same publications open; one that ends is replaced."""
+    """All of them. Each has the same publications open; one that ends is replaced.
+
+    Attributes:
+        turns: How many steps they have at once.
+        pace: How those whose step is done go on.
+        replaced: How many have ended.
+    """
 
     def __init__(
         self, count: int = PROCESSES, hung_after: float = HUNG_AFTER, memory: str = MEMORY
@@ -58,6 +65,7 @@ class Processes:
         self._open: dict[int, tuple[Path, Sequence[str], str]] = {}
         self._some = asyncio.Event()
         self.turns = Turns(READY * count)
+        self.pace = Pace()
         self.replaced = 0
 
     @asynccontextmanager

@@ -27,6 +27,7 @@ from api.capacity import Capacity
 from api.connection import SPARE, Connection
 from api.observing.connections import REFUSED
 from api.observing.traffic import Traffic
+from api.pace import Pace
 
 MART = "/api/v1/marts/long"
 LONG = "select n, 'text ' || n as t from range(400000) r(n)"
@@ -143,7 +144,7 @@ def test_only_a_burst_may_be_more(monkeypatch):
             await end.wait()
 
         traffic = Traffic()
-        admission = Admission(app, 3, traffic, CORSConfig())
+        admission = Admission(app, 3, Pace(), traffic, CORSConfig())
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {}}
         statuses = []
 
@@ -224,7 +225,7 @@ def test_slow_readers_of_long_answers_keep_no_other_out():
                 return
             await admission(scope, None, send)
 
-        admission = Admission(app, most, Traffic(), CORSConfig())
+        admission = Admission(app, most, Pace(), Traffic(), CORSConfig())
         sent = [[] for _ in range(PASSING + most + 1)]
         asking = [asyncio.create_task(ask(one)) for one in sent]
         await asyncio.wait(asking[PASSING:], timeout=5)
@@ -250,7 +251,7 @@ def test_slow_readers_of_long_answers_keep_no_other_out():
 @pytest.mark.parametrize("path", ["/health/live", "/metrics/", "/api/auth/token", "/api/token/"])
 def test_what_asks_duckdb_nothing_is_never_refused(path):
     scope = {"type": "http", "method": "GET", "headers": [], "state": {}}
-    admission = Admission(None, 0, Traffic(), CORSConfig())
+    admission = Admission(None, 0, Pace(), Traffic(), CORSConfig())
     admission._inside = BURST
     assert admission.refuse({**scope, "path": "/"})
     assert not admission.refuse({**scope, "path": path})
