@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import click
 
 from api.querying.pool import PROCESSES
-from benchmarks.serving import PRODUCTION, USER, Answer, access_token
-from benchmarks.swaps import PROBED, p99
+from benchmarks.probe import P99, probe
+from benchmarks.serving import PRODUCTION, USER, access_token
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
 from publication import Store, connect
 
@@ -78,8 +78,8 @@ CLIENTS = 8
 def command(days: int, rounds: int, seconds: int) -> None:
     """New questions to marts over HTTP, against DuckDB alone, and a probe beside them.
 
-    The probe asks a server with nothing else to do as well: what it waits for there it waits for a
-    core, and not for the event loop.
+    Of the probe two times are told: until its answers arrive, and until it has read them, for which
+    it may have to wait for a core.
     """
     if shutil.which("wrk") is None:
         raise click.ClickException("wrk is not installed: apt-get install wrk.")
@@ -95,31 +95,36 @@ def command(days: int, rounds: int, seconds: int) -> None:
         click.echo(f"{PROCESSES} threads, {CLIENTS} clients")
         with ExitStack() as stack:
             url = stack.enter_context(workplace.server("api.app:create_app", factory=True))
-            answer = Answer(url, PROBED, {})
-            other = Workplace(workplace.data, answer.environment(Path(folder)))
-            idle = stack.enter_context(other.server("benchmarks.bare:app"))
             connection = stack.enter_context(connect(store.path(manifest), threads=1))
             headers = {"Authorization": f"Bearer {access_token(url, *USER)}"}
             numbers = itertools.count(START, 1_000_000)
             for name, (path, sql) in QUESTIONS.items():
-                ours, theirs, quiet, busy, beside = [], [], [], [], []
+                ours, theirs, quiet, busy = [], [], [], []
                 for _ in range(rounds):
                     theirs.append(alone(connection, sql, next(numbers), seconds))
-                    quiet.append(p99(url, seconds))
+                    quiet.append(probe(url, seconds))
                     script = Path(folder) / "ask.lua"
                     script.write_text(ASK.format(start=next(numbers), path=path))
-                    with clients(url, script, headers, 2 * seconds) as asking:
-                        busy.append(p99(url, seconds))
-                        beside.append(p99(idle, seconds))
+                    with clients(url, script, headers, seconds + 1) as asking:
+                        busy.append(probe(url, seconds))
                         ours.append(rate(asking.communicate()[0]))
                 own, base = statistics.median(ours), statistics.median(theirs)
-                probe, calm, others = map(statistics.median, (busy, quiet, beside))
                 click.echo(
                     f"{name:<14} over HTTP {own:>6,.0f}/s  DuckDB alone {base:>6,.0f}/s"
-                    f"  ratio {own / base:.2f}  p99 of a probe {probe * 1e3:.2f} ms"
-                    f"  quiet {calm * 1e3:.2f} ms  ratio {probe / calm:.2f}"
-                    f"  of an idle server meanwhile {others * 1e3:.2f} ms"
+                    f"  ratio {own / base:.2f}"
                 )
+                for kind, probed, calm in zip(
+                    P99._fields, medians(busy), medians(quiet), strict=True
+                ):
+                    click.echo(
+                        f"{'':<14} p99 of the probe, {kind:<8} {probed * 1e3:>6.2f} ms"
+                        f"  quiet {calm * 1e3:.2f} ms  ratio {probed / calm:.2f}"
+                    )
+
+
+def medians(rounds: list[P99]) -> P99:
+    """The medians of some rounds."""
+    return P99(*map(statistics.median, zip(*rounds, strict=True)))
 
 
 def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: int) -> float:

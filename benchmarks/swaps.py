@@ -7,18 +7,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import click
 
+from benchmarks.probe import probe
 from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
 
-PAUSE = 0.002
-PROBED = "/health/live"
 PUBLISH = """
 import sys, time
 from publication import Store
@@ -38,24 +34,6 @@ def served(url: str) -> int:
         return int(json.load(answer)["publication"])
 
 
-def p99(url: str, seconds: float) -> float:
-    """Ask for /health/live every few milliseconds on one connection; the 99th percentile in s."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
-    taken = []
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        started = time.perf_counter()
-        connection.request("GET", PROBED)
-        answer = connection.getresponse()
-        answer.read()
-        taken.append(time.perf_counter() - started)
-        if answer.status != 200:
-            raise RuntimeError(f"{PROBED} answered {answer.status}")
-        time.sleep(PAUSE)
-    connection.close()
-    return statistics.quantiles(taken, n=100)[98]
-
-
 @click.command("swaps")
 @rounds_option(5)
 @seconds_option(10)
@@ -69,14 +47,14 @@ def command(rounds: int, seconds: int) -> None:
         with workplace.server("api.app:create_app", factory=True) as url:
             quiet, busy = [], []
             for _ in range(rounds):
-                quiet.append(p99(url, seconds))
+                quiet.append(probe(url, seconds).read)
                 before = served(url)
                 with subprocess.Popen(
                     [sys.executable, "-c", PUBLISH, str(seconds)],
                     cwd=ROOT,
                     env=workplace.environment,
                 ) as publisher:
-                    busy.append(p99(url, seconds))
+                    busy.append(probe(url, seconds).read)
                 if publisher.returncode != 0:
                     raise RuntimeError("the publisher failed")
                 if served(url) - before < seconds / 2:
