@@ -2,12 +2,15 @@
 
 import gc
 
-YOUNG = 20_000
-"""How many more objects there are than were freed before it looks at the youngest; Python's 700
-are those of a few requests, which leave hardly a cycle behind."""
+YOUNG = 2_000
+"""How many more objects there are than were freed before it looks at the youngest: a millisecond's
+work. An answered question leaves only what is kept of it, and no cycle."""
 
-OLDER = 50
+OLDER = 500
 """How many such looks come before one at the older ones."""
+
+OLDEST = 50
+"""How many of those come before one at all."""
 
 
 def look_seldom() -> None:
@@ -18,4 +21,4 @@ def look_seldom() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, OLDER, OLDER)
+    gc.set_threshold(YOUNG, OLDER, OLDEST)

@@ -71,6 +71,7 @@ class OpenPublication:
         """Close the file as soon as the last lease has ended. Nobody takes a new one now."""
         await self.leases.none()
         self._processes.close(self.key)
+        await self.answers.empty()
 
     def work(self, *others: OpenPublication, before: Work | None = None) -> Work:
         """Lease it, for steps that together have a time.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from heapq import nlargest
+from heapq import heappop, heappush, heapreplace, nlargest
+from itertools import count
 
 from api.answers import Answer
 
@@ -14,6 +15,9 @@ headers of ``KEYED``; on the host it depends whether there is an answer at all. 
 those that an answer does depend on by ``Vary``."""
 
 KEYED = (b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer", b"host")
+
+AT_ONCE = 64
+"""How many go in one round of the event loop when all have to."""
 
 
 class Coming(asyncio.Event):
@@ -29,7 +33,8 @@ class Coming(asyncio.Event):
 class Shelf(dict[Key, Answer]):
     """The most recently used answers of one publication. Only :meth:`keep` puts one in.
 
-    Whoever gets one says when, in ``used``: that costs a hit less than to keep them in order.
+    Whoever gets one says when, in ``used``: that costs a hit less than to keep them in order. They
+    are put in order where one has to go, and only as far as that takes.
     """
 
     def __init__(self, entries: int = 4096, size: int = 64 * 1024 * 1024) -> None:
@@ -44,6 +49,8 @@ class Shelf(dict[Key, Answer]):
         self._entries = entries
         self._size = size
         self._used = 0
+        self._oldest: list[tuple[float, int, Key]] = []  # a heap; since then they may be used again
+        self._numbers = count()  # so that keys are never compared
         self._coming: dict[Key, Coming] = {}
 
     def announce(self, key: Key) -> Coming:
@@ -67,23 +74,34 @@ class Shelf(dict[Key, Answer]):
         """Keep an answer, and let the longest unused ones go if there is no room."""
         if _cost(key, answer) > self._size // 8:
             return
-        if replaced := self.pop(key, None):
+        if replaced := self.get(key):
             self._used -= _cost(key, replaced)
+        else:
+            heappush(self._oldest, (answer.used, next(self._numbers), key))
         self[key] = answer
         self._used += _cost(key, answer)
-        if len(self) > self._entries or self._used > self._size:
-            self._make_room()
+        while len(self) > self._entries or self._used > self._size:
+            self._let_one_go()
 
     def recent(self, count: int) -> list[Key]:
         """The keys of the most recently used answers, the latest first."""
         return nlargest(count, self, key=lambda key: self[key].used)
 
-    def _make_room(self) -> None:
-        """Let an eighth go, so that it need not be looked for soon again."""
-        for key in sorted(self, key=lambda key: self[key].used):
-            if len(self) <= self._entries * 7 // 8 and self._used <= self._size * 7 // 8:
-                return
-            self._used -= _cost(key, self.pop(key))
+    async def empty(self) -> None:
+        """Let all go, some in each round of the event loop: thousands take several milliseconds."""
+        while self:
+            for _ in range(min(len(self), AT_ONCE)):
+                self._let_one_go()
+            await asyncio.sleep(0)
+
+    def _let_one_go(self) -> None:
+        """Let the longest unused one go. None was used before the heap says, but perhaps since."""
+        known, number, key = self._oldest[0]
+        while (used := self[key].used) > known:
+            heapreplace(self._oldest, (used, number, key))
+            known, number, key = self._oldest[0]
+        heappop(self._oldest)
+        self._used -= _cost(key, self.pop(key))
 
 
 def _cost(key: Key, answer: Answer) -> int:

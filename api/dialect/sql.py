@@ -134,6 +134,24 @@ class Table:
         self.columns = {column.name: column for column in mart.columns}
         self.every = tuple(Selected(one.name, of_mart(one), one.type) for one in mart.columns)
 
+    def column(self, name: str) -> Column:
+        """Find a column.
+
+        Args:
+            name: What a client calls it.
+
+        Raises:
+            Refused: There is none of that name.
+        """
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise Refused(
+                f"There is no column {shown(name)} in {self.mart.name}; "
+                f"its columns are {', '.join(self.columns)}.",
+                "42703",
+            ) from None
+
 
 def compile_question(table: Table, question: Question) -> Statement:
     """Write the SQL.
@@ -153,7 +171,8 @@ class _Writer:
         self._table = table
         self._mart = table.mart
         self._columns = table.columns
-        self._conditions = Conditions(self._column)
+        # Not with what refers to this: each question would leave a cycle to be looked for.
+        self._conditions = Conditions(table.column)
 
     def statement(self, question: Question) -> Statement:
         terms = self._expanded(question.terms)
@@ -189,21 +208,11 @@ class _Writer:
         listed = list(terms) or every
         return [one for term in listed for one in (every if term.column == "*" else [term])]
 
-    def _column(self, name: str) -> Column:
-        try:
-            return self._columns[name]
-        except KeyError:
-            raise Refused(
-                f"There is no column {shown(name)} in {self._mart.name}; "
-                f"its columns are {', '.join(self._columns)}.",
-                "42703",
-            ) from None
-
     def _term(self, term: Term) -> tuple[str, str]:
         """SQL of an element of the selection, and its type."""
         sql, kind = "*", "BIGINT"
         if term.column is not None:
-            column = self._column(term.column)
+            column = self._table.column(term.column)
             sql, kind = of_mart(column), column.type
         if term.inner_cast:
             kind = _type(term.inner_cast)
@@ -243,7 +252,7 @@ class _Writer:
             rest = list(sorted_by)
         by = []
         for order in asked:
-            self._column(order.column)
+            self._table.column(order.column)
             if order.column not in sorted_by:
                 raise Refused(
                     f"order={shown(order.column)} is not possible beside aggregates: "
