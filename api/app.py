@@ -22,7 +22,7 @@ from api.auth.limits import Limit
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import Tokens
 from api.garbage import look_seldom
-from api.hosts import Hosts
+from api.hosts import PROBES, Hosts
 from api.hot import HotPath
 from api.observing import metrics
 from api.observing.figures import Figures
@@ -112,15 +112,18 @@ def create_app() -> ASGIApp:
         found: OpenPublication | None = request.scope["state"]["publication"]
         return found
 
-    def publication(request: AnyRequest) -> OpenPublication:
+    async def publication(request: AnyRequest) -> OpenPublication:
         found = served(request)
         if found is None:
             raise no_publication(serving.refusal.reason if serving.refusal else None)
+        if request.scope["path"] not in PROBES:
+            # What the framework did for the request took as long as the handler will.
+            await processes.pace.turn()
         return found
 
     dependencies = {
         "served": Provide(served, sync_to_thread=False),
-        "publication": Provide(publication, sync_to_thread=False),
+        "publication": Provide(publication),
         "serving": Provide(lambda: serving, sync_to_thread=False),
         "workers": Provide(lambda: workers, sync_to_thread=False),
         "tokens": Provide(lambda: tokens, sync_to_thread=False),

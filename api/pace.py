@@ -1,7 +1,8 @@
 """How work follows on work on the event loop, so that whatever else there is finds its way between.
 
-A question costs the loop some tenths of a millisecond before DuckDB is asked and some after. Were
-many of them begun in one round of the loop, kept answers and probes would wait for all of them.
+A question costs the loop some tenths of a millisecond in the framework, some in its handler before
+DuckDB is asked, and some after. Each of these waits for a turn. Were those of many questions done
+in one round of the loop, kept answers and probes would wait for all of them.
 """
 
 from __future__ import annotations
