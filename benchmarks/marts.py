@@ -18,6 +18,7 @@ import click
 
 from api.querying.pool import PROCESSES
 from benchmarks.probe import P99, probe
+from benchmarks.ratios import ratio
 from benchmarks.serving import PRODUCTION, USER, access_token
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
 from publication import Store, connect
@@ -111,20 +112,16 @@ def command(days: int, rounds: int, seconds: int) -> None:
                 own, base = statistics.median(ours), statistics.median(theirs)
                 click.echo(
                     f"{name:<14} over HTTP {own:>6,.0f}/s  DuckDB alone {base:>6,.0f}/s"
-                    f"  ratio {own / base:.2f}"
+                    f"  ratio {ratio(ours, theirs):.2f}"
                 )
-                for kind, probed, calm in zip(
-                    P99._fields, medians(busy), medians(quiet), strict=True
-                ):
+                for kind in P99._fields:
+                    probed, calm = ([getattr(one, kind) for one in side] for side in (busy, quiet))
                     click.echo(
-                        f"{'':<14} p99 of the probe, {kind:<8} {probed * 1e3:>6.2f} ms"
-                        f"  quiet {calm * 1e3:.2f} ms  ratio {probed / calm:.2f}"
+                        f"{'':<14} p99 of the probe, {kind:<8}"
+                        f" {statistics.median(probed) * 1e3:>6.2f} ms"
+                        f"  quiet {statistics.median(calm) * 1e3:.2f} ms"
+                        f"  ratio {ratio(probed, calm):.2f}"
                     )
-
-
-def medians(rounds: list[P99]) -> P99:
-    """The medians of some rounds."""
-    return P99(*map(statistics.median, zip(*rounds, strict=True)))
 
 
 def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: int) -> float:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import click
 
+from benchmarks.ratios import ratio
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
 
 COUNTS = "/api/v1/transformation/count_date_by_week"
@@ -147,10 +148,13 @@ def compare(  # noqa: PLR0913, PLR0917 -- one line of the report
         for _ in range(rounds):
             ours.append(load(url, request, seconds))
             theirs.append(load(bare + route, request, seconds))
-    rate, bare_rate = (statistics.median(one.rate for one in side) for side in (ours, theirs))
-    p99, bare_p99 = (statistics.median(one.p99 for one in side) for side in (ours, theirs))
+    rates = [[one.rate for one in side] for side in (ours, theirs)]
+    p99s = [[one.p99 for one in side] for side in (ours, theirs)]
+    rate, bare_rate = map(statistics.median, rates)
+    p99, bare_p99 = map(statistics.median, p99s)
     click.echo(
         f"    {title:<10} {len(answer.body):>7,} B  {rate:>7,.0f}/s  bare {bare_rate:>7,.0f}/s"
-        f"  ratio {rate / bare_rate:.2f}  p99 {p99 * 1e3:.2f} ms  bare {bare_p99 * 1e3:.2f} ms"
-        f"  ratio {p99 / bare_p99:.2f}"
+        f"  ratio {ratio(*rates):.2f}"
+        f"  p99 {p99 * 1e3:.2f} ms  bare {bare_p99 * 1e3:.2f} ms"
+        f"  ratio {ratio(*p99s):.2f}"
     )
