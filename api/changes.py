@@ -52,12 +52,10 @@ class Changes(msgspec.Struct, kw_only=True):
 
 
 PARAMETERS = [
-    parameter("since", "query", "The number of the older publication.", "integer", required=True),
-    parameter(
-        "publication", "query", "The number of the newer one, if not the current.", "integer"
-    ),
-    parameter("limit", "query", "How many changes to answer at most.", "integer"),
-    parameter("offset", "query", "How many changes to pass over.", "integer"),
+    parameter("since", "query", "The number of the older publication.", 1, required=True),
+    parameter("publication", "query", "The number of the newer one, if not the current.", 1),
+    parameter("limit", "query", "How many changes to answer at most.", 0),
+    parameter("offset", "query", "How many changes to pass over.", 0),
 ]
 
 

@@ -35,10 +35,25 @@ Row = dict[str, Any]
 
 
 def parameter(
-    name: str, where: str, description: str, kind: str = "string", *, required: bool = False
+    name: str,
+    where: str,
+    description: str,
+    least: int | None = None,
+    *,
+    required: bool = False,
 ) -> dict[str, Any]:
-    """Describe a parameter that a route reads by itself, for the OpenAPI document."""
-    schema: dict[str, Any] = {"type": kind} if kind == "string" else {"type": kind, "minimum": 0}
+    """Describe a parameter that a route reads by itself, for the OpenAPI document.
+
+    Args:
+        name: Its name.
+        where: ``query`` or ``header``.
+        description: What it is.
+        least: Its least value, if it is a whole number; else it is text.
+        required: Whether it must be given.
+    """
+    schema: dict[str, Any] = (
+        {"type": "string"} if least is None else {"type": "integer", "minimum": least}
+    )
     said = {"name": name, "in": where, "description": description, "schema": schema}
     return said | {"required": True} if required else said
 
@@ -48,9 +63,9 @@ PARAMETERS = [
     parameter("order", "query", "Columns, each with `.desc` and `.nullsfirst` or `.nullslast`."),
     parameter("and", "query", "Conditions that must all hold: `(a.gt.1,or(b.eq.2,c.is.null))`."),
     parameter("or", "query", "Conditions of which one must hold."),
-    parameter("limit", "query", "How many rows to answer at most.", "integer"),
-    parameter("offset", "query", "How many rows to pass over.", "integer"),
-    parameter("publication", "query", "The number of the publication to ask.", "integer"),
+    parameter("limit", "query", "How many rows to answer at most.", 0),
+    parameter("offset", "query", "How many rows to pass over.", 0),
+    parameter("publication", "query", "The number of the publication to ask.", 1),
     parameter("Range", "header", "Which rows to answer, both included: `0-9` or `10-`."),
     parameter("Prefer", "header", "`count=exact`: also say how many rows there are."),
     parameter("Accept-Profile", "header", "The schema; there is only `public`."),

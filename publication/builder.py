@@ -173,20 +173,21 @@ def _project_version(folder: Path) -> str:
 
 
 def _git_commit(folder: Path) -> str | None:
-    """The commit that is checked out in a folder, ``-dirty`` behind it where files were changed.
+    """The commit that is checked out in a folder, ``-dirty`` behind it where files differ from it.
 
+    A file that git was not told of counts, as a new model is one; what it is to ignore does not.
     None where git or a repository is missing.
     """
     try:
-        answer = subprocess.run(
-            [
-                *("git", "-C", str(folder), "describe", "--always", "--dirty"),
-                *("--abbrev=40", "--exclude=*"),  # the whole hash, and no tag's name
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=normal", "--", ".")
     except (OSError, subprocess.CalledProcessError):
         return None
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    answer = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
     return answer.stdout.strip()

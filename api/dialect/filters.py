@@ -78,11 +78,17 @@ class Filters:
         found = FILTER.fullmatch(text)
         if found is None:
             raise Refused(
-                f"{shown(where)}={shown(text)} has no operator; write it as "
-                f"{shown(where)}=eq.value; {THERE_ARE}."
+                f"{shown(where)}={shown(text)} has no operator; if that is a column, write it as "
+                f"{shown(where)}=eq.value ({THERE_ARE}); the parameters that are no columns are "
+                "select, order, and, or, limit, offset and publication."
             )
         negated, operator = _operator(found)
         if operator == "in":
+            if not found["value"].lstrip(BLANKS).startswith("("):
+                raise Refused(
+                    f"{shown(where)}={shown(text)} lacks parentheses; write it as "
+                    f"{shown(where)}={found['negated'] or ''}in.(value,value)."
+                )
             reader = _Reader(self, found["value"], where)
             self.conditions.append(Listed(column, reader.values(), negated))
             reader.end()

@@ -41,6 +41,18 @@ def of_parameter(name: str) -> str:
         return plain(name)
     if "->" in name:
         raise into_json(f"The parameter {shown(name)}")
+    if name.startswith("not."):
+        column = shown(name.removeprefix("not."))
+        raise Refused(
+            f"The parameter {shown(name)} has not. before the column; write it before the "
+            f"operator, as in {column}=not.eq.value."
+        )
+    if "(" in name:
+        raise Refused(
+            f"The parameter {shown(name)} is about an aggregate, which is not supported; "
+            "conditions are on columns.",
+            "PGRST127",
+        )
     if "." in name:
         raise Refused(
             f"The parameter {shown(name)} is about an embedded mart, which is not supported; a "

@@ -47,8 +47,9 @@ CALL = re.compile(
 """A column of which something is made; another mart's name has no dot."""
 
 WRAPPED = re.compile(
-    rf"(?:{NAME}:(?!:))?[ \t]*(?P<aggregate>{AGGREGATES})\((?P<column>[^()]*)\)(?:::{TYPE})?",
-    re.DOTALL,
+    rf"(?P<alias>{NAME}:(?!:))?[ \t]*"
+    rf"(?P<aggregate>{AGGREGATES})\([ \t]*(?P<column>{NAME}|[*1]|)[ \t]*\)(?P<cast>::{TYPE})?",
+    re.DOTALL | re.IGNORECASE,
 )
 """An aggregate as SQL writes it."""
 
@@ -176,13 +177,18 @@ def _no_term(text: str) -> Refused:
             f"select={shown(text)} asks for {shown(call['call'])}, and there is no such aggregate; "
             f"there are {', '.join(others)} and {last}."
         )
-    if call := WRAPPED.fullmatch(text):
-        column = call["column"].strip(BLANKS)
-        of = f"{shown(column)}." if column not in {"", "*"} else ""
-        return Refused(f"select={shown(text)} is SQL's way; write it as {of}{call['aggregate']}().")
+    call = WRAPPED.fullmatch(text)
+    column = call["column"].strip(BLANKS) if call else ""
+    if call and " " not in column:
+        of = f"{column}." if column not in {"", "*", "1"} else ""
+        written = f"{call['alias'] or ''}{of}{call['aggregate'].lower()}(){call['cast'] or ''}"
+        return Refused(f"select={shown(text)} is SQL's way; write it as {shown(written)}.")
     if "(" in text:
         return Refused(
-            f"select={shown(text)} embeds another mart, which is not supported.", "PGRST127"
+            f"select={shown(text)} embeds another mart or calls a function, which is not "
+            "supported; there are only aggregates, such as column.sum(), and other names, such as "
+            "other:column.",
+            "PGRST127",
         )
     return Refused(
         f"select={shown(text)} is not an element of a selection; write it as column, "
@@ -209,7 +215,9 @@ def _order(text: str) -> Order:
             raise into_json(f"order={shown(text)}")
         if "(" in text:
             raise Refused(
-                f"order={shown(text)} is by an embedded mart, which is not supported.", "PGRST127"
+                f"order={shown(text)} is by an aggregate, a function or an embedded mart, which is "
+                "not supported; order by columns.",
+                "PGRST127",
             )
         raise Refused(
             f"order={shown(text)} is not an element of an order; write it as column, column.desc "

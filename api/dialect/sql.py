@@ -184,7 +184,8 @@ class _Writer:
         aggregated = len(grouped) < len(terms)
         if aggregated and grouped:
             source += " group by " + ", ".join(self._term(term)[0] for term in grouped)
-        by = self._order(question.order, grouped if aggregated else None)
+        made = {term.name for term in terms if term.aggregate} - set(self._columns)
+        by = self._order(question.order, grouped if aggregated else None, made)
         return Statement(
             columns=columns,
             source=source,
@@ -215,8 +216,7 @@ class _Writer:
             column = self._table.column(term.column)
             sql, kind = of_mart(column), column.type
         if term.inner_cast:
-            kind = _type(term.inner_cast)
-            sql = _cast(sql, kind)
+            sql, kind = _cast(sql, kind, _type(term.inner_cast)), _type(term.inner_cast)
         if term.aggregate in {"sum", "avg"} and kind.partition("(")[0] not in {*NUMBERS, "DECIMAL"}:
             raise Refused(
                 f"{term.aggregate}() needs numbers, and {term.column} is {kind}.", "42883"
@@ -236,11 +236,12 @@ class _Writer:
             case "min" | "max":
                 sql = f"{term.aggregate}({sql})"
         if term.cast:
-            kind = _type(term.cast)
-            sql = _cast(sql, kind)
+            sql, kind = _cast(sql, kind, _type(term.cast)), _type(term.cast)
         return sql, kind
 
-    def _order(self, asked: tuple[Order, ...], grouped: list[Term] | None) -> list[str]:
+    def _order(
+        self, asked: tuple[Order, ...], grouped: list[Term] | None, made: set[str]
+    ) -> list[str]:
         """Order totally, so that pages neither repeat nor miss a row."""
         if grouped is None and self._mart.sorted and _is_start(asked, self._mart.grain):
             return []  # the file has its rows in this order already
@@ -252,6 +253,11 @@ class _Writer:
             rest = list(sorted_by)
         by = []
         for order in asked:
+            if order.column in made:
+                raise Refused(
+                    f"order={shown(order.column)} is by what is made of a column, which is not "
+                    "supported; order by columns."
+                )
             self._table.column(order.column)
             if order.column not in sorted_by:
                 raise Refused(
@@ -277,8 +283,13 @@ def _sum(sql: str) -> str:
     return whole.format(small=small.format(sql=sql), large=large.format(sql=sql))
 
 
-def _cast(sql: str, kind: str) -> str:
-    """Cast, so that a result that not every format could write fails like one that is none."""
+def _cast(sql: str, given: str, kind: str) -> str:
+    """Cast, so that a result that not every format could write fails like one that is none.
+
+    A floating-point number becomes the decimal that it is written as, as in PostgreSQL.
+    """
+    if given in FLOATING and kind.startswith("DECIMAL"):
+        sql = f"cast({sql} as varchar)"
     made = f"cast({sql} as {kind})"
     if outside := beyond(made, read(kind)):
         no = f"cast(concat({made}, ' is not in the years 1 to 9999') as {kind})"

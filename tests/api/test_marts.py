@@ -350,7 +350,7 @@ def test_one_row_by_itself(operator, ask_file):
         (
             "channel=tv",
             "PGRST100",
-            "channel=tv has no operator; write it as channel=eq.value; there are eq,",
+            "channel=tv has no operator; if that is a column, write it as channel=eq.value (there",
         ),
         ("channel=is.tv", "PGRST100", "channel=is.tv is none of null, not_null, true, false,"),
         ("channel=is.true", "42804", "is.true needs a boolean, and channel is VARCHAR."),
@@ -377,7 +377,11 @@ def test_one_row_by_itself(operator, ask_file):
         ("order=a->b.desc", "PGRST127", "reaches into JSON"),
         ("select=other(*)", "PGRST127", "embeds another mart"),
         ("select=other!inner(a,b(c,d))", "PGRST127", "embeds another mart"),
-        ("order=other(a).desc", "PGRST127", "is by an embedded mart"),
+        (
+            "order=other(a).desc",
+            "PGRST127",
+            "or an embedded mart, which is not supported; order by columns.",
+        ),
         ("other.limit=1", "PGRST127", "The parameter other.limit is about an embedded mart"),
         ("other.order=n", "PGRST127", "The parameter other.order is about an embedded mart"),
         ("other.or=(a.eq.1)", "PGRST127", "The parameter other.or is about an embedded mart"),
@@ -401,8 +405,19 @@ def test_one_row_by_itself(operator, ask_file):
             "22P02",
             "A value cannot be cast as select=m:channel::int.max()::text asks (Could not convert",
         ),
-        ("select=sum(conversions)", "PGRST100", "write it as conversions.sum()."),
-        ("select=n:count(*)", "PGRST100", "write it as count()."),
+        ("select=sum(conversions)", "PGRST100", "way; write it as conversions.sum()."),
+        ("select=m:MAX( date )::text", "PGRST100", "way; write it as m:date.max()::text."),
+        ("select=n:count(*)", "PGRST100", "way; write it as n:count()."),
+        ("select=count(1)", "PGRST100", "way; write it as count()."),
+        ("select=count(distinct channel)", "PGRST127", "embeds another mart or calls a function"),
+        ("select=upper(channel)", "PGRST127", "embeds another mart or calls a function"),
+        ("select=avg(conversions) as x", "PGRST127", "such as column.sum(), and other names"),
+        ("select=channel,n:count()&order=n.desc", "PGRST100", "order=n is by what is made of a"),
+        ("order=count().desc", "PGRST127", "is by an aggregate, a function or an embedded mart"),
+        ("conversions.sum()=gt.5", "PGRST127", "is about an aggregate, which is not supported"),
+        ("not.channel=eq.tv", "PGRST100", "as in channel=not.eq.value."),
+        ("channel=not.in.tv,radio", "PGRST100", "write it as channel=not.in.(value,value)."),
+        ("page=2", "PGRST100", "columns are select, order, and, or, limit, offset and publicat"),
         (
             "select=count()&order=channel",
             "PGRST100",
@@ -444,6 +459,13 @@ def test_what_cannot_be_answered_is_refused(operator, query, code, told):
     assert told in problem["detail"] == problem["message"]
     assert problem["code"] == code
     assert {"details", "hint", "title", "status", "instance"} <= problem.keys()
+
+
+def test_a_number_becomes_the_decimal_that_it_is_written_as(operator, ask_file):
+    query = f"{CONVERSIONS}?select=d:conversions::numeric&order=conversions.desc.nullslast&limit=50"
+    written = json.loads(operator.get(query).text, parse_float=Decimal)
+    rows = ask_file(f"select conversions {ALL} order by conversions desc nulls last limit 50")
+    assert [row["d"] for row in written] == [Decimal(repr(row["conversions"])) for row in rows]
 
 
 def test_other_refusals(operator, client):

@@ -30,6 +30,14 @@ def test_the_commit_is_named_and_whether_files_were_changed(tmp_path):
     assert _git_commit(tmp_path) == head
     (tmp_path / "model.sql").write_text("select 2")
     assert _git_commit(tmp_path) == f"{head}-dirty"
+    git("checkout", "-q", "model.sql")
+    (tmp_path / "new.sql").write_text("select 3")
+    assert _git_commit(tmp_path) == f"{head}-dirty"  # it is part of what is built
+    git("add", "new.sql")
+    assert _git_commit(tmp_path) == f"{head}-dirty"
+    git("reset", "-q", "new.sql")
+    (tmp_path / ".git/info/exclude").write_text("new.sql")
+    assert _git_commit(tmp_path) == head
 
 
 @pytest.fixture
