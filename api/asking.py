@@ -230,7 +230,10 @@ class Asked:
             # On its way through Arrow an error loses its kind.
             if isinstance(error, OSError) and kind not in {*CASTING, OUT_OF_RANGE}:
                 raise
-            asked = ",".join(one.text for one in self._terms if one.text != one.column)
+            cast = [one for one in self._terms if one.cast or one.inner_cast]
+            large = [one for one in self._terms if one.aggregate in {"sum", "avg"}]
+            suspects = [*cast, *large] if kind == OUT_OF_RANGE else cast
+            asked = ",".join(one.text for one in suspects)
             why = f"as select={shown(asked)} asks ({repeated(reason).rstrip('.')})"
             if kind == OUT_OF_RANGE:
                 raise Refused(f"A number is too large {why}; ask for less.", "22003") from error

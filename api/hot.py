@@ -1,8 +1,8 @@
 """The layer in front of the framework: a small HTTP cache whose entries die with a publication.
 
-Handlers say what an answer is; this layer knows how answers travel. Here, once for all routes,
-are content coding, conditional requests and HEAD. What was answered before goes out again as
-ready-made messages, without the framework.
+Handlers say what an answer is; this layer knows how answers travel. Here, in `api/framework.py` and
+in `api/answers.py`, once for all routes, are content coding, conditional requests and HEAD. What
+was answered before goes out again as ready-made messages, without the framework.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ class Work:
         """
         async with self._processes.turns.turn() as turn:
             process = self._processes.choose()
-            asked = process.ask("do", self._keys, self.left, step, arguments)
-            result: Result = await self._within(asked, turn)
+            message = ("do", self._keys, self.left, step, arguments)
+            result: Result = await self._within(process.ask(*message), turn)
         await self._processes.pace.turn()
         return result
 
@@ -148,6 +148,8 @@ class Work:
             else:
                 raise
             raise ServiceUnavailableException(detail=detail, headers=RETRY) from error
+        finally:
+            del asked  # its error would lead back here: a cycle
         turn.seconds = done.seconds
         self.left -= done.seconds
         return done.result

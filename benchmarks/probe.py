@@ -80,6 +80,8 @@ def _read(connection: socket.socket, talk: h11.Connection) -> int:
         elif isinstance(event, h11.Response) and event.status_code != 200:
             raise RuntimeError(f"{PROBED} answered {event.status_code}")
         elif isinstance(event, h11.EndOfMessage):
+            if not stamp:
+                raise RuntimeError("the system gives no time stamps of what arrives")
             return stamp
         elif isinstance(event, h11.ConnectionClosed):
             raise RuntimeError(f"{PROBED}: the server closed the connection")

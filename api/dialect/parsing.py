@@ -33,8 +33,10 @@ TYPE = r"[\w $]+"
 
 AGGREGATES = "|".join(get_args(Aggregate))
 
+# Blanks before a name are never given back (`*+`): a name may have some too, and to try all ways to
+# share many of them out takes seconds.
 TERM = re.compile(
-    rf"(?:(?P<alias>{NAME}):(?!:))?[ \t]*"
+    rf"(?:(?P<alias>{NAME}):(?!:))?[ \t]*+"
     rf"(?:(?P<column>{NAME})(?:::(?P<inner>{TYPE})(?=\.))?)?"
     rf"(?P<aggregate>\.?(?:{AGGREGATES})\(\))?"
     rf"(?:::(?P<cast>{TYPE}))?",
@@ -42,13 +44,13 @@ TERM = re.compile(
 )
 
 CALL = re.compile(
-    rf"(?:{NAME}:(?!:))?[ \t]*{NAME}(?:::{TYPE})?\.(?P<call>[^\W\d]\w*\([^()]*\)?)", re.DOTALL
+    rf"(?:{NAME}:(?!:))?[ \t]*+{NAME}(?:::{TYPE})?\.(?P<call>[^\W\d]\w*\([^()]*\)?)", re.DOTALL
 )
 """A column of which something is made; another mart's name has no dot."""
 
 WRAPPED = re.compile(
-    rf"(?P<alias>{NAME}:(?!:))?[ \t]*"
-    rf"(?P<aggregate>{AGGREGATES})\([ \t]*(?P<column>{NAME}|[*1]|)[ \t]*\)(?P<cast>::{TYPE})?",
+    rf"(?P<alias>{NAME}:(?!:))?[ \t]*+"
+    rf"(?P<aggregate>{AGGREGATES})\([ \t]*+(?P<column>{NAME}|[*1]|)\)(?P<cast>::{TYPE})?",
     re.DOTALL | re.IGNORECASE,
 )
 """An aggregate as SQL writes it."""

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 import random
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from fractions import Fraction
 
@@ -347,3 +347,12 @@ def test_a_question_leaves_no_cycle(find, query):
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "text", ["a:{}(", "a:{}", "sum({}", "sum({}x", "{}.x(", "x::{}", "a:sum( {}"]
+)
+def test_blanks_are_read_in_no_time(text):
+    """Quadratically read, these would take minutes; the whole suite notices that."""
+    with suppress(Refused):
+        parse([("select", text.format(" x " * 2 + " " * 60_000))])
