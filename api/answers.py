@@ -6,6 +6,7 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from api.messages import start, whole
 from api.negotiation import Coding, is_current
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ REPLACED = {b"content-length", b"etag", b"vary"}
 ABOUT_BODY = {b"content-type", b"content-length", b"content-encoding"}
 """Headers that a 304 leaves out (RFC 9110 §15.4.5)."""
 
-EMPTY: HTTPResponseBodyEvent = {"type": "http.response.body", "body": b"", "more_body": False}
+EMPTY = whole(b"")
 
 
 def coded(tag: bytes, coding: Coding) -> bytes:
@@ -105,9 +106,9 @@ class Answer:
         own = said.get(b"vary", b"").decode()
         vary = varying(own, guarded=permission is not None).encode()
         lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
-        whole = _start(status, lines)
-        current = _start(304, [line for line in lines if line[0] not in ABOUT_BODY])
-        self._whole = Reply(whole, {**EMPTY, "body": body}, tallies[route, "GET", status])
+        full = start(status, lines)
+        current = start(304, [line for line in lines if line[0] not in ABOUT_BODY])
+        self._whole = Reply(full, whole(body), tallies[route, "GET", status])
         self._current = Reply(current, EMPTY, tallies[route, "GET", 304])
         self._tallies = tallies
         self.size = len(body) + sum([len(name) + len(value) for name, value in lines])
@@ -129,9 +130,5 @@ class Answer:
         return reply if method == "GET" else self._head(reply)
 
     def _head(self, reply: Reply) -> Reply:
-        start = reply.start
-        return Reply(start, EMPTY, self._tallies[self.route, "HEAD", start["status"]])
-
-
-def _start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartEvent:
-    return {"type": "http.response.start", "status": status, "headers": headers}
+        status = reply.start["status"]
+        return Reply(reply.start, EMPTY, self._tallies[self.route, "HEAD", status])

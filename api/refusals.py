@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from api.messages import start, whole
 from api.problems import MARTS, MartProblem, Problem, code_of
 from api.protection import HEADERS
 from api.quoting import shown
@@ -43,13 +44,7 @@ def refusal(
         named = [(b"x-request-id", name)]
     body = _problem(status, detail, scope["path"], name)
     lines = [*_lines(body, more), *named]
-    start = {"type": "http.response.start", "status": status, "headers": lines}
-    sent = b"" if scope["method"] == "HEAD" else body
-    return cast("HTTPResponseStartEvent", start), {
-        "type": "http.response.body",
-        "body": sent,
-        "more_body": False,
-    }
+    return start(status, lines), whole(b"" if scope["method"] == "HEAD" else body)
 
 
 def written(status: int, detail: str, *more: tuple[bytes, bytes]) -> bytes:

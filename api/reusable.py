@@ -10,11 +10,13 @@ from litestar.datastructures import ResponseHeader
 from litestar.response.base import ASGIResponse
 from litestar.serialization import get_serializer
 
+from api.messages import start, whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from litestar import Litestar
-    from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receive, Scope, Send
+    from litestar.types import Receive, Scope, Send
 
     from api.requests import AnyRequest
 
@@ -135,16 +137,8 @@ class _Sent(ASGIResponse):
         kind = f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
         said = {**response.headers, "content-type": kind, "content-length": str(len(content))}
         lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in said.items()]
-        self._start: HTTPResponseStartEvent = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": lines,
-        }
-        self._body: HTTPResponseBodyEvent = {
-            "type": "http.response.body",
-            "body": content,
-            "more_body": False,
-        }
+        self._start = start(status, lines)
+        self._body = whole(content)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them."""

@@ -92,7 +92,7 @@ class Shelf(dict[Key, Answer]):
         while self:
             for _ in range(min(len(self), AT_ONCE)):
                 _, _, key = self._oldest.pop()  # without its last one a heap is a heap
-                self._used -= _cost(key, self.pop(key))
+                self._drop(key)
             await asyncio.sleep(0)
 
     def _let_one_go(self) -> None:
@@ -102,6 +102,9 @@ class Shelf(dict[Key, Answer]):
             heapreplace(self._oldest, (used, number, key))
             known, number, key = self._oldest[0]
         heappop(self._oldest)
+        self._drop(key)
+
+    def _drop(self, key: Key) -> None:
         self._used -= _cost(key, self.pop(key))
 
 

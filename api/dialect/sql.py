@@ -8,32 +8,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from api.dialect.casts import cast
 from api.dialect.conditions import Conditions, of_mart
 from api.dialect.question import Order, Question, Refused, Term
 from api.dialect.values import FLOATING, WHOLE, Parameter
 from api.quoting import shown
 from publication.sql import identifier as quoted
 from publication.sql import literal
-from publication.types import beyond, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from publication import Column, Mart
-
-CASTS = {
-    **dict.fromkeys(("text", "varchar"), "VARCHAR"),
-    **dict.fromkeys(("smallint", "int2"), "SMALLINT"),
-    **dict.fromkeys(("integer", "int", "int4"), "INTEGER"),
-    **dict.fromkeys(("bigint", "int8"), "BIGINT"),
-    **dict.fromkeys(("real", "float4"), "FLOAT"),
-    **dict.fromkeys(("double precision", "float8"), "DOUBLE"),
-    **dict.fromkeys(("boolean", "bool"), "BOOLEAN"),
-    **dict.fromkeys(("numeric", "decimal"), "DECIMAL(38,18)"),
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-}
-"""PostgreSQL's names of types, and DuckDB's."""
 
 NUMBERS = {*FLOATING, *WHOLE}
 
@@ -216,7 +202,7 @@ class _Writer:
             column = self._table.column(term.column)
             sql, kind = of_mart(column), column.type
         if term.inner_cast:
-            sql, kind = _cast(sql, kind, _type(term.inner_cast)), _type(term.inner_cast)
+            sql, kind = cast(sql, kind, term.inner_cast)
         if term.aggregate in {"sum", "avg"} and kind.partition("(")[0] not in {*NUMBERS, "DECIMAL"}:
             raise Refused(
                 f"{term.aggregate}() needs numbers, and {term.column} is {kind}.", "42883"
@@ -236,7 +222,7 @@ class _Writer:
             case "min" | "max":
                 sql = f"{term.aggregate}({sql})"
         if term.cast:
-            sql, kind = _cast(sql, kind, _type(term.cast)), _type(term.cast)
+            sql, kind = cast(sql, kind, term.cast)
         return sql, kind
 
     def _order(
@@ -281,26 +267,3 @@ def _sum(sql: str) -> str:
     """SQL of the sum of floating-point numbers."""
     whole, small, large = SUM
     return whole.format(small=small.format(sql=sql), large=large.format(sql=sql))
-
-
-def _cast(sql: str, given: str, kind: str) -> str:
-    """Cast, so that a result that not every format could write fails like one that is none.
-
-    A floating-point number becomes the decimal that it is written as, as in PostgreSQL.
-    """
-    if given in FLOATING and kind.startswith("DECIMAL"):
-        sql = f"cast({sql} as varchar)"
-    made = f"cast({sql} as {kind})"
-    if outside := beyond(made, read(kind)):
-        no = f"cast(concat({made}, ' is not in the years 1 to 9999') as {kind})"
-        return f"case when {outside} then {no} else {made} end"
-    return made
-
-
-def _type(name: str) -> str:
-    try:
-        return CASTS[name.strip().lower()]
-    except KeyError:
-        raise Refused(
-            f"There is no type {shown(name)} to cast to; there are {', '.join(CASTS)}.", "42704"
-        ) from None
