@@ -117,7 +117,8 @@ def create_app() -> ASGIApp:
         if found is None:
             raise no_publication(serving.refusal.reason if serving.refusal else None)
         if request.scope["path"] not in PROBES:
-            # What the framework did for the request took as long as the handler will.
+            # What the framework did for the request took about as long as the handler will, so that
+            # is a piece of its own; a probe is what others' pieces must not keep waiting.
             await processes.pace.turn()
         return found
 

@@ -107,8 +107,10 @@ class Framework:
                 await passing.aclose()  # though the client may have left in the middle
         if reply.start is None:
             return None
-        accepted = key[2].decode("latin-1") if key[2] is not None else None
-        coding = choose_coding(accepted, len(reply.body))
+        accepted = key.headers.get(b"accept-encoding")
+        coding = choose_coding(
+            None if accepted is None else accepted.decode("latin-1"), len(reply.body)
+        )
         if coding is None:
             refused = _with_state(scope, **said, acceptable=False)
             await self._ask(refused, "GET", receive, _Reply(send, refused))

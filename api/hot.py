@@ -15,10 +15,12 @@ from litestar.enums import ScopeType
 
 from api.admission import ELSEWHERE
 from api.framework import Framework
+from api.heads import Hit
+from api.messages import named
 from api.negotiation import merge_repeated
 from api.observing.traffic import Answered, Exchange, tell_of_hit
 from api.request_ids import request_id
-from api.shelf import Shelf
+from api.shelf import Key, Shelf
 from api.warming import warm
 
 if TYPE_CHECKING:
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
     from api.answers import Answer
     from api.auth.bearer import Bearer
+    from api.heads import Head
     from api.observing.traffic import Traffic
     from api.serving import Serving
-    from api.shelf import Key
 
     Refuse = Callable[[HTTPScope], Iterable[Message]]
 
@@ -78,55 +80,70 @@ class HotPath:
             return
         begun = perf_counter()
         publication = self._serving.publication
-        method = scope["method"]
         lines: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]  # it is one
-        if method != "GET":
-            if method != "HEAD":
-                await self._answer_anew(scope, dict(lines), None, begun, receive, send)
-                return
-            # It asks about the whole, whatever its range (RFC 9110 §14.2).
-            lines = [line for line in lines if line[0] != b"range"]
-            scope = cast("HTTPScope", {**scope, "headers": lines})
-        headers = dict(lines)
-        if len(headers) != len(lines):
-            headers = merge_repeated(lines)
-        key = (
-            scope["path"],
-            scope["query_string"],
-            headers.get(b"accept-encoding"),
-            headers.get(b"origin"),
-            headers.get(b"accept"),
-            headers.get(b"accept-profile"),
-            headers.get(b"range"),
-            headers.get(b"prefer"),
-            headers.get(b"host"),
-        )
-        answer = publication.answers.get(key) if publication else None
-        if answer is not None:
-            answer.used = begun
-        else:
-            answer = await self._awaited(scope["path"], headers, key)
-        if answer is None or (
-            (needed := answer.permission) is not None and not self._permits(headers, needed)
+        head = (scope["method"], scope["path"], scope["query_string"], tuple(lines))
+        hit = publication.answers.heads.get(head) if publication else None
+        if hit is None or (
+            (needed := hit.answer.permission) is not None and not self._permits(hit.headers, needed)
         ):
-            await self._answer_anew(scope, headers, key, begun, receive, send)
-            return
-        start, body, tally = answer.reply(method, headers.get(b"if-none-match"))
+            hit = await self._read(scope, head, begun, receive, send)
+            if hit is None:
+                return  # it has its answer
+        answer, headers, name, start, body, tally = hit
+        answer.used = begun
         traffic = self._traffic
-        given, chosen = headers.get(b"x-request-id"), traffic.chosen()
-        if chosen or given is not None:  # else the id would be found in no log
-            name = request_id(given)
-            start = {**start, "headers": [*start["headers"], (b"x-request-id", name)]}
+        chosen = traffic.chosen()
+        if chosen and not name:
+            name = request_id()
+            start = named(start, name)
         await send(start)
         await send(body)
         seconds = perf_counter() - begun
         tally.add(seconds)
         traffic.hits += 1
         if chosen:
-            answered = Answered(method, answer.route, start["status"], seconds, kept=True)
+            answered = Answered(scope["method"], answer.route, start["status"], seconds, kept=True)
             tell_of_hit(scope["path"], headers, answered, name)
 
-    async def _awaited(self, path: str, headers: Mapping[bytes, bytes], key: Key) -> Answer | None:
+    async def _read(
+        self, scope: HTTPScope, head: Head, begun: float, receive: Receive, send: Send
+    ) -> Hit | None:
+        """Read a request that did not come before as it is, and find its answer or have it made.
+
+        Returns:
+            How it is answered; nothing if it has been.
+        """
+        method, path, query, lines = head
+        if method != "GET":
+            if method != "HEAD":
+                await self._answer_anew(scope, dict(lines), None, begun, receive, send)
+                return None
+            # It asks about the whole, whatever its range (RFC 9110 §14.2).
+            lines = tuple([line for line in lines if line[0] != b"range"])
+            scope = cast("HTTPScope", {**scope, "headers": list(lines)})
+        headers = dict(lines)
+        if len(headers) != len(lines):
+            headers = merge_repeated(lines)
+        key = Key.of(path, query, headers)
+        publication = self._serving.publication
+        kept = publication.answers.get(key) if publication else None
+        answer = kept or await self._awaited(key, headers)
+        if answer is None or (
+            (needed := answer.permission) is not None and not self._permits(headers, needed)
+        ):
+            await self._answer_anew(scope, headers, key, begun, receive, send)
+            return None
+        start, body, tally = answer.reply(method, headers.get(b"if-none-match"))
+        name = b""
+        if (given := headers.get(b"x-request-id")) is not None:
+            name = request_id(given)
+            start = named(start, name)
+        hit = Hit(answer, headers, name, start, body, tally)
+        if publication and kept:
+            publication.answers.heads.keep(head, hit)
+        return hit
+
+    async def _awaited(self, key: Key, headers: Mapping[bytes, bytes]) -> Answer | None:
         """Wait for the answer to another request that asks the same, if there is one.
 
         Nobody waits with a token that is not known to be good, nor for what is asked of the server
@@ -134,7 +151,7 @@ class HotPath:
         """
         publication = self._serving.publication
         coming = publication.answers.coming(key) if publication else None
-        if coming is None or path in ELSEWHERE:
+        if coming is None or key.path in ELSEWHERE:
             return None
         if b"authorization" in headers and not self._permits(headers, frozenset()):
             return None

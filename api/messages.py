@@ -21,6 +21,16 @@ def start(status: int, headers: list[tuple[bytes, bytes]]) -> HTTPResponseStartE
     return {"type": "http.response.start", "status": status, "headers": headers}
 
 
+def named(begun: HTTPResponseStartEvent, request_id: bytes) -> HTTPResponseStartEvent:
+    """Say in the first one what the request is called.
+
+    Args:
+        begun: The first one, which stays as it is.
+        request_id: The request's id.
+    """
+    return {**begun, "headers": [*begun["headers"], (b"x-request-id", request_id)]}
+
+
 def whole(body: bytes) -> HTTPResponseBodyEvent:
     """Make the second one, with all of the body."""
     return {"type": "http.response.body", "body": body, "more_body": False}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import zstandard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Coding = Literal["zstd", "gzip", "identity"]
 
@@ -106,7 +109,7 @@ def is_current(if_none_match: bytes, etag: bytes) -> bool:
     return if_none_match.strip() == b"*" or etag in OPAQUE_TAG.findall(if_none_match)
 
 
-def merge_repeated(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def merge_repeated(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Put repeated header lines together, as RFC 9110 §5.3 allows for lists."""
     merged: dict[bytes, bytes] = {}
     for name, value in headers:

@@ -12,7 +12,7 @@ from collections import deque
 
 
 class Pace:
-    """Turns on one event loop: one in each of its rounds, first come first served."""
+    """Turns on one event loop, first come first served: at most one in each of its rounds."""
 
     def __init__(self) -> None:
         """Give none yet."""
@@ -20,7 +20,7 @@ class Pace:
         self._given = False
 
     async def turn(self) -> None:
-        """Wait until nobody else has been given a turn in this round; at once if that is so now."""
+        """Wait for a turn; have it at once unless one was given and no round has begun since."""
         loop = asyncio.get_running_loop()
         if self._given:
             future = loop.create_future()

@@ -5,19 +5,47 @@ from __future__ import annotations
 import asyncio
 from heapq import heappop, heappush, heapreplace, nlargest
 from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 from api.answers import Answer
+from api.heads import Heads
 
-Value = bytes | None
-Key = tuple[str, bytes, Value, Value, Value, Value, Value, Value, Value]
-"""What an answer's bytes may depend on besides the publication: path, query string, and the
-headers of ``KEYED``; on the host it depends whether there is an answer at all. Other caches hear of
-those that an answer does depend on by ``Vary``."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEYED = (b"accept-encoding", b"origin", b"accept", b"accept-profile", b"range", b"prefer", b"host")
+"""The header fields that an answer's bytes may depend on. On the host it depends whether there is
+an answer at all. Other caches hear of those that an answer does depend on by ``Vary``."""
+
+
+class Key(NamedTuple):
+    """What an answer's bytes may depend on besides the publication.
+
+    Attributes:
+        path: The path.
+        query: The query string.
+        values: Of each field of ``KEYED`` its value, if the request has it.
+    """
+
+    path: str
+    query: bytes
+    values: tuple[bytes | None, ...]
+
+    @classmethod
+    def of(cls, path: str, query: bytes, headers: Mapping[bytes, bytes]) -> Key:
+        """Read it off a request."""
+        return cls(path, query, tuple([headers.get(name) for name in KEYED]))
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The fields that the request has."""
+        named = zip(KEYED, self.values, strict=True)
+        return {name: value for name, value in named if value is not None}
+
 
 AT_ONCE = 64
-"""How many go in one round of the event loop when all have to."""
+"""How many are looked at in one round of the event loop: those that go when all have to, and those
+that may have to go when one must."""
 
 
 class Coming(asyncio.Event):
@@ -34,7 +62,10 @@ class Shelf(dict[Key, Answer]):
     """The most recently used answers of one publication. Only :meth:`keep` puts one in.
 
     Whoever gets one says when, in ``used``: that costs a hit less than to keep them in order. They
-    are put in order where one has to go, and only as far as that takes.
+    are put in order where one has to go, and only some of them each time.
+
+    Attributes:
+        heads: The requests that were answered by them, as they came.
     """
 
     def __init__(self, entries: int = 4096, size: int = 64 * 1024 * 1024) -> None:
@@ -46,6 +77,7 @@ class Shelf(dict[Key, Answer]):
                 kept: it would push too many others out.
         """
         super().__init__()
+        self.heads = Heads()
         self._entries = entries
         self._size = size
         self._used = 0
@@ -76,6 +108,7 @@ class Shelf(dict[Key, Answer]):
             return
         if replaced := self.get(key):
             self._used -= _cost(key, replaced)
+            self.heads.forget(replaced)
         else:
             heappush(self._oldest, (answer.used, next(self._numbers), key))
         self[key] = answer
@@ -96,18 +129,25 @@ class Shelf(dict[Key, Answer]):
             await asyncio.sleep(0)
 
     def _let_one_go(self) -> None:
-        """Let the longest unused one go. None was used before the heap says, but perhaps since."""
-        known, number, key = self._oldest[0]
-        while (used := self[key].used) > known:
-            heapreplace(self._oldest, (used, number, key))
+        """Let one go: the longest unused one, unless very many were used since one went.
+
+        None was used before the heap says, but perhaps since; the one that goes then is the one
+        whose use was looked at the longest ago.
+        """
+        for _ in range(AT_ONCE):
             known, number, key = self._oldest[0]
-        heappop(self._oldest)
-        self._drop(key)
+            if (used := self[key].used) == known:
+                break
+            heapreplace(self._oldest, (used, number, key))
+        self._drop(heappop(self._oldest)[2])
 
     def _drop(self, key: Key) -> None:
-        self._used -= _cost(key, self.pop(key))
+        answer = self.pop(key)
+        self._used -= _cost(key, answer)
+        self.heads.forget(answer)
 
 
 def _cost(key: Key, answer: Answer) -> int:
     """Bytes, with a round kilobyte for the objects around them."""
-    return 1024 + answer.size + sum([len(part) for part in key if part])
+    parts = (key.path, key.query, *key.values)
+    return 1024 + answer.size + sum([len(part) for part in parts if part])

@@ -6,8 +6,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from api.shelf import KEYED
-
 if TYPE_CHECKING:
     from litestar.types import HTTPDisconnectEvent, HTTPScope, Message
 
@@ -37,7 +35,7 @@ async def warm(framework: Framework, serving: Serving, new: OpenPublication) -> 
         async with asyncio.timeout(WARMING):
             for key in reversed(served.answers.recent(WARMED)):
                 # What is asked of one publication by its number is not asked of the next.
-                if b"publication=" not in key[1]:
+                if b"publication=" not in key.query:
                     said = {"publication": new, "head": True}
                     await framework.answer(_request(key), said, key, _nothing, _nowhere)
 
@@ -47,19 +45,17 @@ def _request(key: Key) -> HTTPScope:
 
     Only for the head: an answer that became too long to be kept need not be made to its end.
     """
-    path, query, *values = key
-    named = zip(KEYED, values, strict=True)
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "HEAD",
         "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query,
+        "path": key.path,
+        "raw_path": key.path.encode(),
+        "query_string": key.query,
         "root_path": "",
-        "headers": [(name, value) for name, value in named if value is not None],
+        "headers": list(key.headers.items()),
         "client": None,
         "server": None,
         "extensions": None,

@@ -77,10 +77,11 @@ CLIENTS = 8
 @rounds_option(5)
 @seconds_option(4)
 def command(days: int, rounds: int, seconds: int) -> None:
-    """New questions to marts over HTTP, against DuckDB alone, and a probe beside them.
+    """New questions to marts over HTTP, against DuckDB alone, and with a probe beside them.
 
-    Of the probe two times are told: until its answers arrive, and until it has read them, for which
-    it may have to wait for a core.
+    The rates that are compared are those without the probe: it is a client more, which DuckDB alone
+    has not, and wants a core as well. Of the probe two times are told: until its answers arrive,
+    and until it has read them, for which it may have to wait for that core.
     """
     if shutil.which("wrk") is None:
         raise click.ClickException("wrk is not installed: apt-get install wrk.")
@@ -100,19 +101,20 @@ def command(days: int, rounds: int, seconds: int) -> None:
             headers = {"Authorization": f"Bearer {access_token(url, *USER)}"}
             numbers = itertools.count(START, 1_000_000)
             for name, (path, sql) in QUESTIONS.items():
-                ours, theirs, quiet, busy = [], [], [], []
+                theirs, ours, quiet, busy, beside = [], [], [], [], []
                 for _ in range(rounds):
                     theirs.append(alone(connection, sql, next(numbers), seconds))
-                    quiet.append(probe(url, seconds))
-                    script = Path(folder) / "ask.lua"
-                    script.write_text(ASK.format(start=next(numbers), path=path))
-                    with clients(url, script, headers, seconds + 1) as asking:
-                        busy.append(probe(url, seconds))
+                    with clients(url, folder, path, next(numbers), headers, seconds) as asking:
                         ours.append(rate(asking.communicate()[0]))
+                    quiet.append(probe(url, seconds))
+                    with clients(url, folder, path, next(numbers), headers, seconds + 1) as asking:
+                        busy.append(probe(url, seconds))
+                        beside.append(rate(asking.communicate()[0]))
                 own, base = statistics.median(ours), statistics.median(theirs)
                 click.echo(
                     f"{name:<14} over HTTP {own:>6,.0f}/s  DuckDB alone {base:>6,.0f}/s"
-                    f"  ratio {ratio(ours, theirs):.2f}"
+                    f"  ratio {ratio(ours, theirs):.2f},"
+                    f" beside the probe {ratio(beside, theirs):.2f}"
                 )
                 for kind in P99._fields:
                     probed, calm = ([getattr(one, kind) for one in side] for side in (busy, quiet))
@@ -140,8 +142,12 @@ def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: 
         return sum(pool.map(ask, range(start, start + PROCESSES))) / seconds
 
 
-def clients(url: str, script: Path, headers: dict[str, str], seconds: int) -> subprocess.Popen[str]:
+def clients(  # noqa: PLR0913, PLR0917 -- who asks what, and for how long
+    url: str, folder: str, path: str, start: int, headers: dict[str, str], seconds: int
+) -> subprocess.Popen[str]:
     """Start clients that ask over HTTP."""
+    script = Path(folder) / "ask.lua"
+    script.write_text(ASK.format(start=start, path=path))
     fields = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "-s", str(script), *fields, url]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -12,7 +12,8 @@ from urllib.request import urlopen
 
 import click
 
-from benchmarks.probe import probe
+from benchmarks.probe import P99, probe
+from benchmarks.ratios import ratio
 from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
 
 PUBLISH = """
@@ -47,19 +48,22 @@ def command(rounds: int, seconds: int) -> None:
         with workplace.server("api.app:create_app", factory=True) as url:
             quiet, busy = [], []
             for _ in range(rounds):
-                quiet.append(probe(url, seconds).read)
+                quiet.append(probe(url, seconds))
                 before = served(url)
                 with subprocess.Popen(
                     [sys.executable, "-c", PUBLISH, str(seconds)],
                     cwd=ROOT,
                     env=workplace.environment,
                 ) as publisher:
-                    busy.append(probe(url, seconds).read)
+                    busy.append(probe(url, seconds))
                 if publisher.returncode != 0:
                     raise RuntimeError("the publisher failed")
                 if served(url) - before < seconds / 2:
                     raise RuntimeError("the server did not follow the publisher")
-    own, base = statistics.median(busy), statistics.median(quiet)
-    click.echo(f"p99 of /health/live, quiet             {base * 1000:>8.2f} ms")
-    click.echo(f"p99 with a publication every second    {own * 1000:>8.2f} ms")
-    click.echo(f"ratio                                  {own / base:>8.2f}")
+    click.echo("p99 of /health/live")
+    for kind in P99._fields:
+        swapping, calm = ([getattr(one, kind) for one in side] for side in (busy, quiet))
+        click.echo(
+            f"  {kind:<8} a publication every second {statistics.median(swapping) * 1e3:>6.2f} ms"
+            f"  quiet {statistics.median(calm) * 1e3:.2f} ms  ratio {ratio(swapping, calm):.2f}"
+        )

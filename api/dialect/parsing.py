@@ -50,10 +50,13 @@ CALL = re.compile(
 
 WRAPPED = re.compile(
     rf"(?P<alias>{NAME}:(?!:))?[ \t]*+"
-    rf"(?P<aggregate>{AGGREGATES})\([ \t]*+(?P<column>{NAME}|[*1]|)\)(?P<cast>::{TYPE})?",
+    rf"(?P<aggregate>{AGGREGATES})\((?P<column>[^()]*)\)(?P<cast>::{TYPE})?",
     re.DOTALL | re.IGNORECASE,
 )
-"""An aggregate as SQL writes it."""
+"""An aggregate as SQL writes it, of whatever."""
+
+ONE_COLUMN = re.compile(r'"(?:[^"\\]|\\.)+"|[\w$]+', re.DOTALL)
+"""What of that can only be a column."""
 
 LENGTH = re.compile(r"::[\w $]+\(")
 """A cast to a type with a length."""
@@ -151,7 +154,7 @@ def _term(text: str) -> Term:
         raise _no_term(text)
     column, aggregate = found["column"], (found["aggregate"] or "").strip(".()")
     if aggregate and not column and (aggregate != "count" or found["aggregate"][0] == "."):
-        raise Refused(f"select={shown(text)} lacks a column; only count() needs none.")
+        raise _no_column(text)
     if aggregate and column and found["aggregate"][0] != ".":
         raise Refused(f"select={shown(text)} lacks the dot before {aggregate}().")
     return Term(
@@ -179,12 +182,8 @@ def _no_term(text: str) -> Refused:
             f"select={shown(text)} asks for {shown(call['call'])}, and there is no such aggregate; "
             f"there are {', '.join(others)} and {last}."
         )
-    call = WRAPPED.fullmatch(text)
-    column = call["column"].strip(BLANKS) if call else ""
-    if call and " " not in column:
-        of = f"{column}." if column not in {"", "*", "1"} else ""
-        written = f"{call['alias'] or ''}{of}{call['aggregate'].lower()}(){call['cast'] or ''}"
-        return Refused(f"select={shown(text)} is SQL's way; write it as {shown(written)}.")
+    if call := WRAPPED.fullmatch(text):
+        return _wrapped(text, call)
     if "(" in text:
         return Refused(
             f"select={shown(text)} embeds another mart or calls a function, which is not "
@@ -196,6 +195,28 @@ def _no_term(text: str) -> Refused:
         f"select={shown(text)} is not an element of a selection; write it as column, "
         "alias:column, column::type or alias:column.sum()::type."
     )
+
+
+def _wrapped(text: str, call: re.Match[str]) -> Refused:
+    """Say how an aggregate is written that stands as SQL has it."""
+    column, aggregate = call["column"].strip(BLANKS), call["aggregate"].lower()
+    if column in {"", "*", "1"}:
+        if aggregate != "count":
+            return _no_column(text)
+        of = ""
+    elif ONE_COLUMN.fullmatch(column):
+        of = f"{column}."
+    else:
+        return Refused(
+            f"select={shown(text)} makes something of what is not one column of the mart; "
+            f"aggregates are of one, written as column.{aggregate}()."
+        )
+    written = f"{call['alias'] or ''}{of}{aggregate}(){call['cast'] or ''}"
+    return Refused(f"select={shown(text)} is SQL's way; write it as {shown(written)}.")
+
+
+def _no_column(text: str) -> Refused:
+    return Refused(f"select={shown(text)} lacks a column; only count() needs none.")
 
 
 def _aggregate(name: str) -> Aggregate | None:

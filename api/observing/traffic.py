@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from loguru import logger
 
+from api.messages import named
 from api.observing.durations import Durations
 from api.request_ids import request_id
 from telemetry import Span, Trace, record, within
@@ -282,8 +283,5 @@ class Exchange:
         """Send a part of the answer, with the request's id."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message = {
-                **message,
-                "headers": [*message["headers"], (b"x-request-id", self._name)],
-            }
+            message = named(message, self._name)
         await self._send(message)

@@ -73,3 +73,26 @@ def test_what_needs_no_turn_goes_between():
         return done
 
     assert asyncio.run(go()).index("probe") <= 3
+
+
+TURNS = {
+    "/api/v1/marts/lead_event_counts_weekly": 3,  # to come in, for the handler, after its step
+    "/api/v1/marts/lead_event_counts_weekly.csv": 5,  # after each of three steps
+    "/api/v1/marts": 2,
+    "/api/v1/marts/none": 2,
+    "/health/live": 0,
+    "/health/ready": 0,
+}
+
+
+def test_each_piece_of_a_question_takes_its_turn(
+    run_server, tmp_path, make_publication, make_events
+):
+    make_publication(tmp_path / "publications", make_events(1))
+    file = tmp_path / "turns"
+    counting = ["-m", "tests.api.counting_turns", str(file), "--port", "0"]
+    with run_server(counting) as server, server.client() as client:
+        for path, turns in TURNS.items():
+            before = file.stat().st_size
+            client.get(path)
+            assert file.stat().st_size - before == turns, path

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api import shelf
 from api.answers import Answer
 from api.observing.traffic import Tallies
-from api.shelf import AT_ONCE, Shelf
+from api.shelf import AT_ONCE, Key, Shelf
 
 HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"x"')]
 
-keys = st.integers(0, 30).map(
-    lambda number: (f"/{number}", b"", None, b"o" * number, None, None, None, None)
-)
+keys = st.integers(0, 30).map(lambda number: Key(f"/{number}", b"", (None, b"o" * number)))
 
 
 def answer(length):
@@ -54,7 +53,7 @@ def test_it_is_bounded_and_the_latest_stay(steps):
         recent = answers.recent(100)
         assert recent == list(reversed(kept))[: len(recent)]
         assert len(recent) <= entries
-        assert sum(len(key[0] + str(key[3])) for key in recent) < size
+        assert sum(len(key.path) + len(key.values[1]) for key in recent) < size
         assert sum(kept[key].size for key in recent) <= size
 
 
@@ -62,15 +61,15 @@ def test_it_is_bounded_and_the_latest_stay(steps):
 def test_it_is_bounded_by_number_and_by_size(bounds, most):
     answers = Shelf(**bounds)
     for number in range(60):
-        answers.keep((f"/{number}", b"", None, None), answer(800))
+        answers.keep(Key(f"/{number}", b"", ()), answer(800))
         left = len(answers)
         assert left == min(number + 1, most)  # no more go than there must
-        assert [key[0] for key in answers.recent(60)] == [f"/{number - n}" for n in range(left)]
+        assert [key.path for key in answers.recent(60)] == [f"/{number - n}" for n in range(left)]
 
 
 def test_a_huge_answer_pushes_nothing_out():
     answers = Shelf(entries=10, size=16_000)
-    small, huge = ("/small", b"", None, None), ("/huge", b"", None, None)
+    small, huge = Key("/small", b"", ()), Key("/huge", b"", ())
     answers.keep(small, answer(100))
     answers.keep(huge, answer(15_000))
     assert answers.recent(10) == [small]
@@ -79,7 +78,7 @@ def test_a_huge_answer_pushes_nothing_out():
 def test_it_is_emptied_in_parts_and_can_be_filled_again():
     answers = Shelf(entries=300)
     for number in range(300):
-        answers.keep((f"/{number}", b"", None, None), answer(10))
+        answers.keep(Key(f"/{number}", b"", ()), answer(10))
     left = []
 
     async def go():
@@ -93,14 +92,36 @@ def test_it_is_emptied_in_parts_and_can_be_filled_again():
     assert len(left) > 3
     assert max(before - after for before, after in pairwise([300, *left])) <= AT_ONCE
     for number in range(400):
-        answers.keep((f"/{number}", b"", None, None), answer(10))
+        answers.keep(Key(f"/{number}", b"", ()), answer(10))
     assert len(answers) == 300
 
 
 def test_replacing_an_answer_frees_its_room():
     answers = Shelf(entries=10, size=32_000)
-    key, other = ("/", b"", None, None), ("/other", b"", None, None)
+    key, other = Key("/", b"", ()), Key("/other", b"", ())
     answers.keep(other, answer(10))
     for _ in range(100):
         answers.keep(key, answer(2500))
     assert answers.get(other) is not None
+
+
+def test_few_are_looked_at_when_one_must_go(monkeypatch):
+    """All were used since one went, and who asks next must not wait until they are in order."""
+    answers, looks = Shelf(entries=500), []
+    put_back = shelf.heapreplace
+
+    def look(heap, entry):
+        looks.append(entry)
+        return put_back(heap, entry)
+
+    monkeypatch.setattr(shelf, "heapreplace", look)
+    for number in range(500):
+        answers.keep(Key(f"/{number}", b"", ()), answer(10))
+    for key in list(answers):
+        get(answers, key)
+    for number in range(10):
+        looks.clear()
+        answers.keep(Key(f"/new/{number}", b"", ()), answer(10))
+        assert len(looks) <= AT_ONCE
+        assert len(answers) == 500
+    assert {f"/new/{number}" for number in range(10)} <= {key.path for key in answers}
