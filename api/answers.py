@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
+    from api.heads import Head
     from api.observing.traffic import Tallies, Tally
 
 REPLACED = {b"content-length", b"etag", b"vary"}
@@ -66,14 +67,14 @@ class Answer:
     Attributes:
         permission: The scopes without which nobody may have it, if so.
         route: The template of the route that it is of.
-        known: Whether requests for it are known by their heads; see :class:`api.heads.Heads`.
+        heads: Of the requests for it that are known by them; see :class:`api.heads.Heads`.
         size: How many bytes it takes.
         used: When it was made or last looked up, on the clock of :func:`time.perf_counter`.
     """
 
     __slots__ = (
         *("_current", "_etag", "_tallies", "_whole"),
-        *("known", "permission", "route", "size", "used"),
+        *("heads", "permission", "route", "size", "used"),
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a representation is made of
@@ -101,7 +102,7 @@ class Answer:
         self.permission = permission
         self.route = route
         self.used = perf_counter()
-        self.known = False
+        self.heads: set[Head] = set()
         said = dict(headers)
         self._etag = coded(said[b"etag"], coding)
         about_body = [(b"content-length", b"%d" % len(body))]

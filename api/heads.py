@@ -1,7 +1,7 @@
 """Requests that come exactly as one before: they need not be read again.
 
-Most clients send the same head each time. To find one takes two thirds of what it takes to read it
-and to look its answer up by what that depends on.
+Most clients send the same head each time. To look that up takes less than to read it and to look
+its answer up by what that depends on.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ Head = tuple[str, str, bytes, tuple[tuple[bytes, bytes], ...]]
 MOST = 1024
 """How many are known at most."""
 
-LONGEST = 4096
-"""Bytes of a head that is known at most."""
+LARGEST = 8192
+"""Bytes that one may take, about; it is looked up under them and kept by them."""
 
-EACH_ITS_OWN = {b"x-request-id", b"traceparent"}
-"""Header fields whose value is another one each time."""
+A_LINE = 128
+"""Bytes that a header field takes besides its name and its value, about."""
+
+MOST_ONCE = 4096
+"""Of how many it is remembered that they came once."""
 
 
 class Hit(NamedTuple):
@@ -52,26 +55,44 @@ class Hit(NamedTuple):
 class Heads(dict[Head, Hit]):
     """Heads of requests whose answers are kept. Only :meth:`keep` puts one in."""
 
+    def __init__(self) -> None:
+        """Know none yet."""
+        super().__init__()
+        self._once: set[int] = set()
+
     def keep(self, head: Head, hit: Hit) -> None:
-        """Know a request again, unless it is long or says what only one can say.
+        """Know a request from the second time on: what a proxy adds to each may never come again.
 
         If there are too many, the one that is known the longest goes: should it come again, it is
         read again.
         """
-        if not EACH_ITS_OWN.isdisjoint(hit.headers) or _size(head) > LONGEST:
+        if _is_private(hit) or _size(head) > LARGEST:
             return
-        if len(self) == MOST:
-            del self[next(iter(self))]
+        if (number := hash(head)) not in self._once:
+            if len(self._once) == MOST_ONCE:
+                self._once.clear()
+            self._once.add(number)
+            return
+        if len(self) == MOST and head not in self:
+            oldest = next(iter(self))
+            self.pop(oldest).answer.heads.discard(oldest)
         self[head] = hit
-        hit.answer.known = True
+        hit.answer.heads.add(head)
 
     def forget(self, answer: Answer) -> None:
         """Let all go that were answered by an answer that is not kept any more."""
-        if answer.known:
-            for head in [head for head, hit in self.items() if hit.answer is answer]:
-                del self[head]
+        for head in answer.heads:
+            del self[head]
+        answer.heads.clear()
+
+
+def _is_private(hit: Hit) -> bool:
+    """Tell whether a head has what nobody looked at, and need not be remembered."""
+    headers = hit.headers
+    return b"cookie" in headers or (b"authorization" in headers and hit.answer.permission is None)
 
 
 def _size(head: Head) -> int:
     _, path, query, lines = head
-    return len(path) + len(query) + sum(len(name) + len(value) for name, value in lines)
+    fields = sum([A_LINE + len(name) + len(value) for name, value in lines])
+    return 4 * len(path) + len(query) + fields

@@ -90,7 +90,8 @@ class HotPath:
             if hit is None:
                 return  # it has its answer
         answer, headers, name, start, body, tally = hit
-        answer.used = begun
+        if begun > answer.used:  # noqa: PLR1730 -- max() takes longer; not if it waited for it
+            answer.used = begun
         traffic = self._traffic
         chosen = traffic.chosen()
         if chosen and not name:

@@ -111,7 +111,7 @@ def is_current(if_none_match: bytes, etag: bytes) -> bool:
 
 def merge_repeated(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Put repeated header lines together, as RFC 9110 §5.3 allows for lists."""
-    merged: dict[bytes, bytes] = {}
+    lists: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        merged[name] = merged[name] + b", " + value if name in merged else value
-    return merged
+        lists.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in lists.items()}

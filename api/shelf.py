@@ -44,8 +44,8 @@ class Key(NamedTuple):
 
 
 AT_ONCE = 64
-"""How many are looked at in one round of the event loop: those that go when all have to, and those
-that may have to go when one must."""
+"""How many go in one round of the event loop when all have to, and how many are looked at to find
+one that goes."""
 
 
 class Coming(asyncio.Event):
@@ -59,10 +59,11 @@ class Coming(asyncio.Event):
 
 
 class Shelf(dict[Key, Answer]):
-    """The most recently used answers of one publication. Only :meth:`keep` puts one in.
+    """The answers of one publication that were used lately. Only :meth:`keep` puts one in.
 
     Whoever gets one says when, in ``used``: that costs a hit less than to keep them in order. They
-    are put in order where one has to go, and only some of them each time.
+    are put in order where one has to go, and only some of them each time, so that now and then one
+    goes that was used later than another that stays.
 
     Attributes:
         heads: The requests that were answered by them, as they came.
@@ -129,10 +130,10 @@ class Shelf(dict[Key, Answer]):
             await asyncio.sleep(0)
 
     def _let_one_go(self) -> None:
-        """Let one go: the longest unused one, unless very many were used since one went.
+        """Let the longest unused one go.
 
-        None was used before the heap says, but perhaps since; the one that goes then is the one
-        whose use was looked at the longest ago.
+        None was used before the heap says, but perhaps since. Where all that are looked at were,
+        the next one goes without a look.
         """
         for _ in range(AT_ONCE):
             known, number, key = self._oldest[0]

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import click
 
+from benchmarks.awake import awake
 from benchmarks.ratios import ratio
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
 
@@ -144,6 +145,7 @@ def compare(  # noqa: PLR0913, PLR0917 -- one line of the report
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         reference = Workplace(workplace.data, answer.environment(folder))
         bare = stack.enter_context(reference.server("benchmarks.bare:app"))
+        stack.enter_context(awake())
         ours, theirs = [], []
         for _ in range(rounds):
             ours.append(load(url, request, seconds))

@@ -50,13 +50,13 @@ CALL = re.compile(
 
 WRAPPED = re.compile(
     rf"(?P<alias>{NAME}:(?!:))?[ \t]*+"
-    rf"(?P<aggregate>{AGGREGATES})\((?P<column>[^()]*)\)(?P<cast>::{TYPE})?",
+    rf'(?P<aggregate>{AGGREGATES})\((?P<of>(?:"(?:[^"\\]|\\.)*+"|[^()"])*+)\)(?P<cast>::{TYPE})?',
     re.DOTALL | re.IGNORECASE,
 )
 """An aggregate as SQL writes it, of whatever."""
 
-ONE_COLUMN = re.compile(r'"(?:[^"\\]|\\.)+"|[\w$]+', re.DOTALL)
-"""What of that can only be a column."""
+ONE_COLUMN = re.compile(rf'(?:"(?:[^"\\]|\\.)+"|[\w$-]+)(?:::{TYPE})?', re.DOTALL)
+"""What of that is a column's name, and perhaps a cast."""
 
 LENGTH = re.compile(r"::[\w $]+\(")
 """A cast to a type with a length."""
@@ -199,19 +199,19 @@ def _no_term(text: str) -> Refused:
 
 def _wrapped(text: str, call: re.Match[str]) -> Refused:
     """Say how an aggregate is written that stands as SQL has it."""
-    column, aggregate = call["column"].strip(BLANKS), call["aggregate"].lower()
-    if column in {"", "*", "1"}:
+    of, aggregate = call["of"].strip(BLANKS), call["aggregate"].lower()
+    if of in {"", "*", "1"}:
         if aggregate != "count":
             return _no_column(text)
-        of = ""
-    elif ONE_COLUMN.fullmatch(column):
-        of = f"{column}."
+        column = ""
+    elif ONE_COLUMN.fullmatch(of):
+        column = f"{of}."
     else:
         return Refused(
-            f"select={shown(text)} makes something of what is not one column of the mart; "
-            f"aggregates are of one, written as column.{aggregate}()."
+            f"select={shown(text)} makes something of what is not the name of a column alone; "
+            f"write it as column.{aggregate}()."
         )
-    written = f"{call['alias'] or ''}{of}{aggregate}(){call['cast'] or ''}"
+    written = f"{call['alias'] or ''}{column}{aggregate}(){call['cast'] or ''}"
     return Refused(f"select={shown(text)} is SQL's way; write it as {shown(written)}.")
 
 

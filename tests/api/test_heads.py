@@ -5,6 +5,7 @@ import gzip
 from contextlib import nullcontext
 from functools import partial
 from itertools import product
+from time import perf_counter
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.answers import Answer
-from api.heads import LONGEST, MOST, Heads, Hit
+from api.heads import A_LINE, LARGEST, MOST, MOST_ONCE, Heads, Hit
 from api.hot import HotPath
 from api.observing.traffic import Tallies, Traffic
 from api.shelf import Key, Shelf
@@ -135,52 +136,140 @@ def test_known_heads_change_no_answer(different, chance):
             status, body, name = await ask(hot, *request)
             assert (status, body) == expected(good, *request)
             ids = [value for line, value in request[2] if line == b"x-request-id"]
-            assert len(ids) != 1 or name == ids[0]  # two are none
+            assert len(ids) != 1 or name == ids[0]
+            assert ids or name not in {b"of-a-proxy", b"of-another"}
 
     asyncio.run(go())
 
 
-def test_a_request_that_came_twice_is_known_and_then_not_read_again(monkeypatch):
+BROWSER = [(b"user-agent", b"a browser")]
+
+
+def ask_again_and_again(hot, times=3, headers=BROWSER):
+    """Ask so often that the head is known: the first time there is no answer yet."""
+
     async def go():
-        hot, publication = a_path(Tokens())
-        for _ in range(2):
-            await ask(hot, "GET", "/open", [(b"user-agent", b"a browser")])
-        assert len(publication.answers.heads) == 1
-        monkeypatch.setattr(HotPath, "_read", None)
-        status, _, _ = await ask(hot, "GET", "/open", [(b"user-agent", b"a browser")])
-        assert status == 200
+        return [await ask(hot, "GET", "/open", headers) for _ in range(times)]
+
+    return asyncio.run(go())
+
+
+def test_a_request_that_came_before_is_known_and_then_not_read_again(monkeypatch):
+    hot, publication = a_path(Tokens())
+    ask_again_and_again(hot, 2)
+    assert not publication.answers.heads  # of a proxy that gives each an id, none would come again
+    ask_again_and_again(hot, 1)
+    assert len(publication.answers.heads) == 1
+    monkeypatch.setattr(HotPath, "_read", None)
+    ask_again_and_again(hot, 1)
+
+
+def test_a_known_request_is_one_to_the_next_publication_as_well():
+    hot, publication = a_path(Tokens())
+    ask_again_and_again(hot)
+    others, _ = a_path(Tokens())
+    hot._serving.publication = others._serving.publication
+    ask_again_and_again(hot, 1)
+    assert len(publication.answers.heads) == 1
+    assert not others._serving.publication.answers.heads
+    assert hot._traffic.misses == 2
+
+
+def test_a_known_request_counts_and_is_a_use_of_its_answer():
+    hot, publication = a_path(Tokens())
+    ask_again_and_again(hot)
+    (answer,) = publication.answers.values()
+    before = answer.used
+    ask_again_and_again(hot, 1)
+    assert answer.used > before
+    assert hot._traffic.hits == 3
+    assert sum(tally.requests for tally in hot._traffic.tallies.values()) == 4
+
+
+def test_a_known_request_can_be_chosen_for_the_log():
+    hot, publication = a_path(Tokens())
+    ask_again_and_again(hot)
+    assert publication.answers.heads
+    hot._traffic._sample = 1
+    ((_, _, first), (_, _, second)) = ask_again_and_again(hot, 2)
+    assert first
+    assert second
+    assert first != second
+    hot._traffic._sample = 0
+    ((_, _, name),) = ask_again_and_again(hot, 1)
+    assert name is None
+
+
+def test_who_waited_does_not_make_an_answer_older():
+    """What is warmed first is what was used last."""
+    hot, publication = a_path(Tokens())
+    go_on, app = asyncio.Event(), hot._framework._app
+
+    async def slow(scope, receive, send):
+        await go_on.wait()
+        await app(scope, receive, send)
+
+    async def go():
+        hot._framework._app = slow
+        asking = [asyncio.create_task(ask(hot, "GET", "/open", BROWSER)) for _ in range(3)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        begun = perf_counter()
+        go_on.set()
+        await asyncio.gather(*asking)
+        (answer,) = publication.answers.values()
+        assert answer.used > begun
 
     asyncio.run(go())
 
 
-def an_answer(length=10):
-    return Answer(200, [(b"etag", b'"x"')], b"x" * length, "identity", Tallies(), "/")
+def an_answer(permission=None):
+    return Answer(200, [(b"etag", b'"x"')], b"x", "identity", Tallies(), "/", permission)
 
 
 def a_hit(answer, headers):
     return Hit(answer, dict(headers), b"", *answer.reply("GET", None))
 
 
+def keep_twice(heads, head, answer):
+    for _ in range(2):
+        heads.keep(head, a_hit(answer, head[3]))
+
+
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "known"),
     [
-        [(b"x-request-id", b"1")],
-        [(b"traceparent", b"00-1-1-01")],
-        [(b"cookie", b"x" * LONGEST)],
+        ([], True),
+        ([(b"accept", b"x" * (LARGEST - A_LINE - 7))], False),
+        ([(b"accept", b"x" * (LARGEST - A_LINE - 20))], True),
+        ([(b"a", b"")] * (LARGEST // A_LINE), False),  # few bytes, and much memory
+        ([(b"cookie", b"of somebody")], False),
+        ([(b"authorization", b"Basic of-somebody")], False),
     ],
 )
-def test_what_will_hardly_come_again_is_not_known(headers):
+def test_what_is_large_or_private_is_not_known(headers, known):
     heads, answer = Heads(), an_answer()
-    heads.keep(("GET", "/", b"", tuple(headers)), a_hit(answer, headers))
-    assert not heads
+    keep_twice(heads, ("GET", "/", b"", tuple(headers)), answer)
+    assert bool(heads) == known == bool(answer.heads)
+
+
+def test_a_token_is_known_that_the_answer_needs():
+    heads = Heads()
+    keep_twice(heads, ("GET", "/", b"", (GOOD,)), an_answer(frozenset({"read"})))
+    assert heads
 
 
 def test_there_are_no_more_than_so_many_and_the_oldest_goes():
     heads, answer = Heads(), an_answer()
     for number in range(MOST + 3):
-        heads.keep(("GET", f"/{number}", b"", ()), a_hit(answer, ()))
-    assert len(heads) == MOST
+        keep_twice(heads, ("GET", f"/{number}", b"", ()), answer)
+    keep_twice(heads, ("GET", f"/{number}", b"", ()), answer)
+    assert len(heads) == MOST == len(answer.heads)
     assert next(iter(heads))[1] == "/3"
+    for number in range(3 * MOST_ONCE):
+        heads.keep(("GET", f"/once/{number}", b"", ()), a_hit(answer, ()))
+        assert len(heads._once) <= MOST_ONCE
+    assert len(heads) == MOST
 
 
 def test_they_go_with_their_answer():
@@ -189,9 +278,11 @@ def test_they_go_with_their_answer():
     for number in range(5):
         key, answer = Key(f"/{number}", b"", ()), an_answer()
         shelf.keep(key, answer)
-        shelf.heads.keep(("GET", key.path, b"", ()), a_hit(answer, ()))
-    assert [path for _, path, *_ in shelf.heads] == ["/2", "/3", "/4"]
+        for method in ("GET", "HEAD"):
+            keep_twice(shelf.heads, (method, key.path, b"", ()), answer)
+    assert {path for _, path, *_ in shelf.heads} == {"/2", "/3", "/4"}
     shelf.keep(key, an_answer())
-    assert [path for _, path, *_ in shelf.heads] == ["/2", "/3"]
+    assert {path for _, path, *_ in shelf.heads} == {"/2", "/3"}
+    assert not answer.heads
     asyncio.run(shelf.empty())
     assert not shelf.heads

@@ -350,7 +350,8 @@ def test_a_question_leaves_no_cycle(find, query):
 
 
 @pytest.mark.parametrize(
-    "text", ["a:{}(", "a:{}", "sum({}", "sum({}x", "{}.x(", "x::{}", "a:sum( {}"]
+    "text",
+    ["a:{}(", "a:{}", "sum({}", "sum({}x", "{}.x(", "x::{}", "a:sum( {}", 'sum("{}', 'sum("{}"('],
 )
 def test_blanks_are_read_in_no_time(text):
     """Quadratically read, these would take minutes; the whole suite notices that."""
