@@ -74,7 +74,9 @@ INJECTED = ("served", "publication", "serving", "workers", "tokens", "signing_in
 
 
 def create_app() -> ASGIApp:
-    """Make the app as the environment says; a factory for any ASGI server.
+    """Make the app as the environment says; a factory for ASGI servers.
+
+    They must give header fields as tuples, as uvicorn does.
 
     Raises:
         SystemExit: A setting is wrong; the sentence says which.

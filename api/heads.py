@@ -22,7 +22,7 @@ Head = tuple[str, str, bytes, tuple[tuple[bytes, bytes], ...]]
 MOST = 1024
 """How many are known at most."""
 
-LARGEST = 8192
+LARGEST = 4096
 """Bytes that one may take, about; it is looked up under them and kept by them."""
 
 A_LINE = 128
