@@ -156,7 +156,7 @@ def answer_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     )
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.opt(exception=error).error("A request failed.")
-    else:
+    elif not request.scope["state"].get("trusted"):  # else nobody asked
         log.warning(str(error) if isinstance(error, PublicationError) else detail)
     return Response(
         problem,

@@ -114,13 +114,14 @@ def publish(
         sources: The versions they were made from.
 
     Raises:
-        DraftRejected: A source of the current publication is not among the sources any more, or
-            the marts cannot be copied.
+        DraftRejected: A source of the current publication is not among the sources any more, a
+            mart or a column of one is not described, or the marts cannot be copied.
         PlaceUnusable: There is no room for them, or no right to write.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     with span("publish") as published:
         check_names(run.marts)
+        _check_descriptions(run.marts)
         _check_sources(store, sources)
         staged = store.stage(run.invocation_id)
         try:
@@ -133,6 +134,19 @@ def publish(
         manifest = store.publish(staged, run.draft(sources))
         published.attributes["publication"] = manifest.number
         return manifest
+
+
+def _check_descriptions(marts: Iterable[BuiltMart]) -> None:
+    """See that all is described: what users read of a mart, in the catalogue and else, is that."""
+    for mart in marts:
+        if not mart.description.strip():
+            raise DraftRejected(f'Mart "{mart.name}" has no description; add one to its YAML.')
+        bare = [column.name for column in mart.columns if not column.description.strip()]
+        if bare:
+            raise DraftRejected(
+                f'Mart "{mart.name}" does not describe {" and ".join(bare)}; add a description '
+                "of each to its YAML."
+            )
 
 
 def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:

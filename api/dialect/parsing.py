@@ -58,6 +58,8 @@ WRAPPED = re.compile(
 ONE_COLUMN = re.compile(rf'(?:"(?:[^"\\]|\\.)+"|[\w$-]+)(?:::{TYPE})?', re.DOTALL)
 """What of that is a column's name, and perhaps a cast."""
 
+DISTINCT = re.compile(r"distinct\b", re.IGNORECASE)
+
 LENGTH = re.compile(r"::[\w $]+\(")
 """A cast to a type with a length."""
 
@@ -177,11 +179,7 @@ def _no_term(text: str) -> Refused:
     if "->" in text:
         return into_json(f"select={shown(text)}")
     if call := CALL.match(text):
-        *others, last = (f"{name}()" for name in get_args(Aggregate))
-        return Refused(
-            f"select={shown(text)} asks for {shown(call['call'])}, and there is no such aggregate; "
-            f"there are {', '.join(others)} and {last}."
-        )
+        return _called(text, call["call"])
     if call := WRAPPED.fullmatch(text):
         return _wrapped(text, call)
     if "(" in text:
@@ -197,6 +195,20 @@ def _no_term(text: str) -> Refused:
     )
 
 
+def _called(text: str, call: str) -> Refused:
+    """Say what is wrong with what is made of a column, or behind that."""
+    *others, last = known = [f"{name}()" for name in get_args(Aggregate)]
+    if call in known:
+        return Refused(
+            f"select={shown(text)} goes on after {call}, where only a cast may follow, as in "
+            "column.sum()::int; another name stands before, as in other:column.sum()."
+        )
+    return Refused(
+        f"select={shown(text)} asks for {shown(call)}, and there is no such aggregate; there are "
+        f"{', '.join(others)} and {last}."
+    )
+
+
 def _wrapped(text: str, call: re.Match[str]) -> Refused:
     """Say how an aggregate is written that stands as SQL has it."""
     of, aggregate = call["of"].strip(BLANKS), call["aggregate"].lower()
@@ -206,6 +218,12 @@ def _wrapped(text: str, call: re.Match[str]) -> Refused:
         column = ""
     elif ONE_COLUMN.fullmatch(of):
         column = f"{of}."
+    elif DISTINCT.match(of):
+        return Refused(
+            f"select={shown(text)} is about distinct values, which is not supported; select the "
+            "column and count(), and there is a row for each.",
+            "PGRST127",
+        )
     else:
         return Refused(
             f"select={shown(text)} makes something of what is not the name of a column alone; "

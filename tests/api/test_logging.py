@@ -136,3 +136,18 @@ def test_a_wrong_setting_is_a_sentence(monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f'{variable} is "{value}"; set it to'):
         Settings.from_environment()
+
+
+def test_what_is_made_ready_for_a_new_publication_is_no_request(
+    run_server, tmp_path, make_publication, make_events, wait_until
+):
+    """A mart that was asked for lately is not in it any more: nobody has asked for that yet."""
+    folder, events = tmp_path / "publications", make_events(1)
+    make_publication(folder, events, more={"extra": "select 1 as n"})
+    with run_server() as server, server.client() as client:
+        assert client.get("/api/v1/marts/extra").status_code == 200
+        make_publication(folder, events)
+        wait_until(lambda: client.get("/health/ready").json()["publication"] == 2)
+        assert "There is no mart extra" not in server.log()
+        assert client.get("/api/v1/marts/extra").status_code == 404
+        assert server.log().count("There is no mart extra") == 1

@@ -21,7 +21,7 @@ WEEKLY = MartDraft(
     columns=(
         Column(name="week_start", type="date", nullable=False, description="A week's Monday."),
         Column(name="semaine", type="text", nullable=False, description="YYYY-Www."),
-        Column(name="leads", type="bigint", nullable=True, description=""),
+        Column(name="leads", type="bigint", nullable=True, description="How many."),
     ),
     tests=(Test(name="grain_weekly", status="passed"),),
 )

@@ -89,3 +89,20 @@ def test_what_a_mart_says_wrong_of_itself_is_told_by_its_name(run, changed, told
     mart = {**said["marts"][0], **changed}
     with pytest.raises(DraftRejected, match=told):
         builder.decode(msgspec.json.encode({**said, "marts": [mart]}).decode(), "[]")
+
+
+def test_what_is_not_described_is_not_published(run, draft, store):
+    run, warehouse = run
+    (mart,) = run.marts
+    bare = [msgspec.structs.replace(column, description=" ") for column in mart.columns[1:]]
+    columns = (mart.columns[0], *bare)
+    for change, told in (
+        ({"description": ""}, 'Mart "weekly" has no description; add one to its YAML.'),
+        ({"columns": columns}, 'Mart "weekly" does not describe semaine and leads; add a desc'),
+    ):
+        changed = msgspec.structs.replace(mart, **change)
+        with pytest.raises(DraftRejected, match=told):
+            builder.publish(
+                store, warehouse, msgspec.structs.replace(run, marts=(changed,)), draft.sources
+            )
+    assert store.current() is None
