@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import socket
-import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -29,7 +27,6 @@ from telemetry import log
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -79,7 +76,8 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
         # What one worker signs, every worker takes.
         os.environ[keys.VARIABLE] = settings.auth.key.decode()
         logger.warning(settings.auth.warnings[0])
-    with listen(host, port) as listening, ended_by_its_signal():
+    # uvicorn stops in order on Ctrl-C, and then raises it again.
+    with listen(host, port) as listening, suppress(KeyboardInterrupt):
         if check:
             return
         guard = secure(settings.hsts_seconds)
@@ -106,21 +104,6 @@ def serve(host: str, port: int, workers: int, check: bool) -> None:
             with tempfile.TemporaryDirectory(prefix="lead-marts-") as folder:
                 os.environ.setdefault(meeting.VARIABLE, folder)
                 Multiprocess(config, sockets=[listening]).run()
-
-
-@contextmanager
-def ended_by_its_signal() -> Iterator[None]:
-    """End by Ctrl-C as by any other signal, and not as if nothing had been.
-
-    uvicorn stops in order on one, and then raises it again. So does this, that whoever started the
-    server knows why it ended (and Python does not take apart what DuckDB's client says much about).
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stdout.flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGINT)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -204,7 +204,7 @@ def test_the_manifest_of_a_build(built):
     assert weeks.description == 'It\'s the "weeks": one row per ISO week.'
     assert [(c.name, c.type, c.nullable, c.description) for c in weeks.columns] == [
         ("week_start", "DATE", False, "L'ISO week's Monday; {{ no template."),
-        ("leads", "BIGINT", True, ""),
+        ("leads", "BIGINT", True, "How many."),
     ]
     assert [(test.name, test.status) for test in weeks.tests] == [
         ("unique_weeks_week_start", "passed")
@@ -223,7 +223,7 @@ def test_the_file_of_a_build(built):
         ]  # fmt: skip
         assert connection.execute(
             "select comment from duckdb_columns() where table_name = 'weeks'"
-        ).fetchall() == [("L'ISO week's Monday; {{ no template.",), ("",)]
+        ).fetchall() == [("L'ISO week's Monday; {{ no template.",), ("How many.",)]
     Store(project / "data" / "publications").verify(1)
     assert list((project / "data" / "publications" / ".staging").iterdir()) == []
 
