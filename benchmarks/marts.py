@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.querying.pool import PROCESSES
-from benchmarks.probe import P99, probe
+from benchmarks.probe import compared, probe
 from benchmarks.ratios import ratio
 from benchmarks.serving import PRODUCTION, USER, access_token
 from benchmarks.workplace import Workplace, rounds_option, seconds_option
@@ -115,14 +115,8 @@ def command(days: int, rounds: int, seconds: int) -> None:
                     f"{name:<14} over HTTP {own:>6,.0f}/s  DuckDB alone {base:>6,.0f}/s"
                     f"  ratio {ratio(ours, theirs):.2f}"
                 )
-                for kind in P99._fields:
-                    probed, calm = ([getattr(one, kind) for one in side] for side in (busy, quiet))
-                    click.echo(
-                        f"{'':<14} p99 of the probe, {kind:<8}"
-                        f" {statistics.median(probed) * 1e3:>6.2f} ms"
-                        f"  quiet {statistics.median(calm) * 1e3:.2f} ms"
-                        f"  ratio {ratio(probed, calm):.2f}"
-                    )
+                for line in compared(busy, quiet):
+                    click.echo(f"{'':<14} {line}")
 
 
 def alone(connection: duckdb.DuckDBPyConnection, sql: str, start: int, seconds: int) -> float:

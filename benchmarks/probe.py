@@ -11,10 +11,15 @@ import socket
 import statistics
 import struct
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import h11
+
+from benchmarks.ratios import ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAUSE = 0.002
 PROBED = "/health/live"
@@ -80,6 +85,24 @@ def probe(url: str, seconds: float) -> P99:
             arrived.append((stamp - sent) / 1e9)
             read.append((now - sent) / 1e9)
     return P99(*(statistics.quantiles(taken, n=100)[98] for taken in (arrived, read)))
+
+
+def compared(busy: Iterable[P99], quiet: Iterable[P99]) -> list[str]:
+    """Say of each kind of p99 how much longer it is beside something: the median of the rounds.
+
+    Args:
+        busy: What was probed beside it.
+        quiet: What was probed in the same rounds without.
+    """
+    lines = []
+    for kind, probed, calm in zip(
+        P99._fields, zip(*busy, strict=True), zip(*quiet, strict=True), strict=True
+    ):
+        lines.append(
+            f"p99 of the probe, {kind:<8} {statistics.median(probed) * 1e3:>6.2f} ms"
+            f"  quiet {statistics.median(calm) * 1e3:.2f} ms  ratio {ratio(probed, calm):.2f}"
+        )
+    return lines
 
 
 def _read(connection: socket.socket, talk: h11.Connection) -> int:

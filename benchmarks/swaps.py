@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -12,8 +11,7 @@ from urllib.request import urlopen
 
 import click
 
-from benchmarks.probe import P99, probe
-from benchmarks.ratios import ratio
+from benchmarks.probe import compared, probe
 from benchmarks.workplace import ROOT, Workplace, rounds_option, seconds_option
 
 PUBLISH = """
@@ -60,10 +58,5 @@ def command(rounds: int, seconds: int) -> None:
                     raise RuntimeError("the publisher failed")
                 if served(url) - before < seconds / 2:
                     raise RuntimeError("the server did not follow the publisher")
-    click.echo("p99 of /health/live")
-    for kind in P99._fields:
-        swapping, calm = ([getattr(one, kind) for one in side] for side in (busy, quiet))
-        click.echo(
-            f"  {kind:<8} a publication every second {statistics.median(swapping) * 1e3:>6.2f} ms"
-            f"  quiet {statistics.median(calm) * 1e3:.2f} ms  ratio {ratio(swapping, calm):.2f}"
-        )
+    for line in compared(busy, quiet):
+        click.echo(f"{line}, with a publication every second")

@@ -46,15 +46,16 @@ def test_one_a_round_in_order_and_nobody_is_forgotten(pieces, data):
         async with asyncio.timeout(5):
             await asyncio.gather(*tasks, return_exceptions=True)
             await pace.turn()  # and the next one finds it as it was
-        return done
+        return done, rounds.number
 
-    done = asyncio.run(go())
+    done, rounds = asyncio.run(go())
     assert max(Counter(number for number, _ in done).values(), default=0) <= 1
     counted = Counter(name for _, name in done)
     for name, count in enumerate(pieces):
         assert counted[name] == count or (name in leaving and counted[name] < count)
     firsts = list(dict.fromkeys(name for _, name in done if name not in leaving))
     assert firsts == sorted(firsts)
+    assert rounds <= 2 * sum(pieces) + rounds_before_leaving + 10  # no round is waited for in vain
 
 
 def test_what_needs_no_turn_goes_between():
