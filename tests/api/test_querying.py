@@ -350,6 +350,18 @@ def test_clients_of_a_server_whose_process_is_killed(
         assert "a new one takes its place" in server.log()
 
 
+def test_the_event_loop_goes_before_its_processes(
+    run_server, make_publication, make_events, tmp_path
+):
+    """Where both want the same core, answers that need no question do not wait for one."""
+    make_publication(tmp_path / "publications", make_events(1))
+    with run_server() as server:
+        loop = psutil.Process(server.process.pid)
+        asking = [one.nice() for one in loop.children() if "api.querying" in one.cmdline()]
+        assert asking
+        assert all(nice > loop.nice() for nice in asking)
+
+
 def test_no_process_outlives_its_server(run_server, make_publication, make_events, tmp_path):
     make_publication(tmp_path / "publications", make_events(1))
     running = run_server()
