@@ -96,16 +96,16 @@ async def list_changes(
         older = newer if same else await opened_as(request, number, publication)
         (now, suffix), (before, _) = named(newer, mart), named(older, mart)
         may_read(request, publication, now, before)
-        others = (
+        others = [
             (name, value)
             for name, value in request.query_params.multi_items()
             if name not in {"since", "publication"}
-        )
-        question = parse(others)
-        if suffix or question.terms or question.conditions or question.order:
+        ]
+        if suffix or any(name not in {"limit", "offset"} for name, _ in others):
             raise Refused(
                 "Changes take only since, publication, limit and offset, and come as JSON."
             )
+        question = parse(others)
         if (was := _grain(before)) != (is_now := _grain(now)):
             raise Refused(
                 f"The grain of {mart} was {was} in publication {number} and is {is_now} in "

@@ -175,7 +175,8 @@ def _describe(request: AnyRequest, error: Exception) -> tuple[int, str, dict[str
         status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
     match error:
         case PublicationGone():
-            status, detail = HTTPStatus.GONE, public(str(error))
+            status = HTTPStatus.GONE
+            detail = f"Publication {error.number} is gone; /api/v1/publications lists those kept."
         case PublicationNotYet():
             status, detail = HTTPStatus.NOT_FOUND, public(str(error))
         case PublicationError():

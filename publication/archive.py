@@ -103,9 +103,7 @@ class Archive:
                     return _decode(entry.manifest)
                 except FileNotFoundError:
                     break
-        raise PublicationGone(
-            f"Publication {number} is gone; `python -m publication list` shows those kept."
-        )
+        raise PublicationGone(number)
 
     def manifests(self, upto: int | None = None) -> list[Manifest]:
         """The kept publications, newest first; none if nothing was published yet.

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import uuid
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,11 @@ class BuiltMart(MartDraft, frozen=True, kw_only=True):
 
     Attributes:
         relation: Its quoted name, ``"warehouse"."marts"."channel_sales_weekly"``.
+        meta: The keys of its ``config.meta``.
     """
 
     relation: str
+    meta: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,11 +118,13 @@ def publish(
 
     Raises:
         DraftRejected: A source of the current publication is not among the sources any more, a
-            mart or a column of one is not described, or the marts cannot be copied.
+            mart or a column of one is not described, a key is misspelt, or the marts cannot be
+            copied.
         PlaceUnusable: There is no room for them, or no right to write.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     with span("publish") as published:
+        _check_spelling(run.marts)
         check_names(run.marts)
         _check_descriptions(run.marts)
         _check_sources(store, sources)
@@ -134,6 +139,20 @@ def publish(
         manifest = store.publish(staged, run.draft(sources))
         published.attributes["publication"] = manifest.number
         return manifest
+
+
+def _check_spelling(marts: Iterable[BuiltMart]) -> None:
+    """See that no key is nearly one that is read: a misspelt scope would be none, for any token.
+
+    What else ``config.meta`` says is not ours, such as who owns the model.
+    """
+    for mart in marts:
+        for key in mart.meta:
+            if key not in META and (meant := get_close_matches(key.lower(), META, 1)):
+                raise DraftRejected(
+                    f'Mart "{mart.name}" has config.meta.{key}, which nothing reads; write '
+                    f"{meant[0]} in its YAML, or choose a name that is less like it."
+                )
 
 
 def _check_descriptions(marts: Iterable[BuiltMart]) -> None:

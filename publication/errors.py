@@ -43,7 +43,18 @@ class PublicationHeld(PublicationBroken):
 
 
 class PublicationGone(PublicationError):
-    """The number was published once, but its publication is not kept any more."""
+    """The number was published once, but its publication is not kept any more.
+
+    Attributes:
+        number: The number.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Say which command lists those that are kept."""
+        super().__init__(
+            f"Publication {number} is gone; `python -m publication list` shows those kept."
+        )
+        self.number = number
 
 
 class PublicationNotYet(PublicationError):

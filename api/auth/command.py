@@ -75,7 +75,7 @@ def remove(name: str) -> None:
             del known[name]
     except file.UsersBroken as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"Removed {name} from {path}.")
+    click.echo(f"Removed {name} from {path}.{'' if known else ' Nobody may sign in now.'}")
 
 
 @users.command("list")

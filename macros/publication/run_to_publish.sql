@@ -51,6 +51,7 @@
         'description': node.description,
         'grain': grain,
         'scope': node.config.meta.get('scope'),
+        'meta': node.config.meta.keys() | map('string') | list,
         'columns': columns,
         'tests': tests,
     }) -%}

@@ -428,7 +428,9 @@ def test_the_publication_of_the_first_page_is_kept_to(
         # Gone is gone, though it was open.
         make_publication(folder, [], [day(0, 3.0)], keep=2)
         wait_until(lambda: client.get(following).status_code == 410)
-        assert "Publication 1 is gone" in client.get(following).json()["detail"]
+        assert client.get(following).json()["detail"] == (
+            "Publication 1 is gone; /api/v1/publications lists those kept."
+        )
         assert (
             client.get(links(first)["next"].replace("publication=1", "publication=9")).status_code
             == 404

@@ -54,6 +54,9 @@ def test_adding_changing_listing_and_removing(command, tmp_path):
 
     assert command("remove", "bob").stdout == f"Removed bob from {tmp_path}/users.json.\n"
     assert set(kept(tmp_path)) == {"ada", "zoë"}
+    assert command("remove", "zoë").returncode == 0
+    last = command("remove", "ada").stdout
+    assert last == f"Removed ada from {tmp_path}/users.json. Nobody may sign in now.\n"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_what_a_mart_says_wrong_of_itself_is_told_by_its_name(run, changed, told
         builder.decode(msgspec.json.encode({**said, "marts": [mart]}).decode(), "[]")
 
 
-def test_what_is_not_described_is_not_published(run, draft, store):
+def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
     run, warehouse = run
     (mart,) = run.marts
     bare = [msgspec.structs.replace(column, description=" ") for column in mart.columns[1:]]
@@ -99,6 +99,8 @@ def test_what_is_not_described_is_not_published(run, draft, store):
     for change, told in (
         ({"description": ""}, 'Mart "weekly" has no description; add one to its YAML.'),
         ({"columns": columns}, 'Mart "weekly" does not describe semaine and leads; add a desc'),
+        ({"meta": ("grain", "scopes")}, 'Mart "weekly" has config.meta.scopes, which nothing'),
+        ({"meta": ("owner", "Scope")}, "which nothing reads; write scope in its YAML"),
     ):
         changed = msgspec.structs.replace(mart, **change)
         with pytest.raises(DraftRejected, match=told):
@@ -106,3 +108,6 @@ def test_what_is_not_described_is_not_published(run, draft, store):
                 store, warehouse, msgspec.structs.replace(run, marts=(changed,)), draft.sources
             )
     assert store.current() is None
+    owned = msgspec.structs.replace(mart, meta=("grain", "scope", "owner"))
+    owned_run = msgspec.structs.replace(run, marts=(owned,))
+    assert builder.publish(store, warehouse, owned_run, draft.sources).number == 1
