@@ -34,6 +34,9 @@ META = {
 }
 """What a mart's ``config.meta`` says, where dbt takes anything."""
 
+ALIKE = 0.8
+"""How alike a key is that may be a misspelt one (``difflib``'s ratio): ``scpoe`` is."""
+
 IN_META = re.compile(rf"\$\.marts\[(?P<place>\d+)\]\.(?P<key>{'|'.join(META)})\b")
 """The place of a mistake in it, as msgspec writes it."""
 
@@ -47,7 +50,7 @@ class BuiltMart(MartDraft, frozen=True, kw_only=True):
     """
 
     relation: str
-    meta: tuple[str, ...] = ()
+    meta: tuple[str, ...]
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,16 +145,18 @@ def publish(
 
 
 def _check_spelling(marts: Iterable[BuiltMart]) -> None:
-    """See that no key is nearly one that is read: a misspelt scope would be none, for any token.
+    """See that no scope is misspelt: the mart would be for any good token.
 
-    What else ``config.meta`` says is not ours, such as who owns the model.
+    Other keys of ``config.meta`` are the model's own, such as who owns it.
     """
     for mart in marts:
+        if "scope" in mart.meta:
+            continue
         for key in mart.meta:
-            if key not in META and (meant := get_close_matches(key.lower(), META, 1)):
+            if "scope" in key.lower() or get_close_matches(key.lower(), ["scope"], 1, ALIKE):
                 raise DraftRejected(
-                    f'Mart "{mart.name}" has config.meta.{key}, which nothing reads; write '
-                    f"{meant[0]} in its YAML, or choose a name that is less like it."
+                    f'Mart "{mart.name}" has config.meta.{key} and no scope in its YAML; rename '
+                    "it to scope, or add scope: null if any good token may read the mart."
                 )
 
 

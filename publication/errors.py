@@ -50,11 +50,13 @@ class PublicationGone(PublicationError):
     """
 
     def __init__(self, number: int) -> None:
-        """Say which command lists those that are kept."""
-        super().__init__(
-            f"Publication {number} is gone; `python -m publication list` shows those kept."
-        )
+        """Take the number."""
+        super().__init__(number)
         self.number = number
+
+    def __str__(self) -> str:
+        """Say which command lists those that are kept."""
+        return f"Publication {self.number} is gone; `python -m publication list` shows those kept."
 
 
 class PublicationNotYet(PublicationError):

@@ -10,7 +10,7 @@ import msgspec
 
 from api.auth import keys
 from api.auth.passwords import HASHER, fits
-from api.auth.users import User, Users, UsersBroken
+from api.auth.users import User, Users, UsersBroken, read
 from api.errors import SettingsError
 from api.variables import whole_number
 
@@ -94,9 +94,9 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
                 f"{keys.VARIABLE} is not set: tokens are signed with a key that ends with this "
                 "server."
             )
-        if not self.users.exists():
+        if not read(self.users):
             add = f"`python -m api users add NAME` adds users to {self.users}"
-            if self.demo:
+            if self.demo and not self.users.exists():
                 found.append(
                     f"The demo user {DEMO_NAME} with the password {DEMO_PASSWORD} may sign in, "
                     f"because there are no others; {add}, and that ends it."

@@ -81,6 +81,7 @@ def small(run_server_in, make_publication, make_events, tmp_path_factory):
         "LEADMARTS_QUEUE": "2",
         "LEADMARTS_CONNECTIONS": "24",
         "LEADMARTS_CLIENT_SECONDS": "1",
+        "LEADMARTS_QUERY_SECONDS": "60",  # other tests may want the core as well
     }
     with run_server_in(folder, **bounds) as server:
         yield server

@@ -26,6 +26,8 @@ from publication import PublicationBroken, Store
 MART = "/api/v1/marts/lead_event_counts_weekly"
 SLOW = "select sum(a.range) from range(9999999) a, range(9999)"
 LONG = "select range as n from range(2000000)"
+LOWEST = 19
+"""The nice value that no process goes below (nice(2))."""
 
 
 @pytest.fixture
@@ -359,7 +361,7 @@ def test_the_event_loop_goes_before_its_processes(
         loop = psutil.Process(server.process.pid)
         asking = [one.nice() for one in loop.children() if "api.querying" in one.cmdline()]
         assert asking
-        assert all(nice > loop.nice() for nice in asking)
+        assert all(nice > loop.nice() or nice == LOWEST for nice in asking)
 
 
 def test_no_process_outlives_its_server(run_server, make_publication, make_events, tmp_path):

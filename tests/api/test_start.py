@@ -233,6 +233,15 @@ def test_production_without_users_lets_nobody_in(run_server):
     assert "Nobody can sign in, because there are no users" in server.log()
 
 
+def test_where_the_last_user_was_removed_nobody_may_sign_in(run_server, users):
+    users("add", "ada", "--password-stdin", password="a good password")
+    users("remove", "ada")
+    with run_server() as server, server.client() as client:  # not even the demo user
+        demo = ("marketing_op", "marketing_op_supersecret")
+        assert client.get("/api/auth/token", auth=demo).status_code == 401
+    assert "Nobody can sign in, because there are no users" in server.log()
+
+
 def test_a_key_from_a_file(run_server, tmp_path):
     (tmp_path / "key").write_text(KEY["LEADMARTS_SIGNING_KEY"] + "\n")
     with run_server(LEADMARTS_SIGNING_KEY_FILE=str(tmp_path / "key")) as server:

@@ -44,7 +44,8 @@ def test_the_commit_is_named_and_whether_files_were_changed(tmp_path):
 def run(draft, tmp_path):
     """A run that built the mart ``weekly``, and the warehouse that holds it."""
     (tmp_path / "dbt_project.yml").write_text("version: 1.2.3")
-    mart = BuiltMart(relation="weekly", **msgspec.structs.asdict(draft.marts[0]))
+    of_it = msgspec.structs.asdict(draft.marts[0])
+    mart = BuiltMart(relation="weekly", meta=("grain", "scope"), **of_it)
     run = Run(
         project_dir=str(tmp_path),
         invocation_id="9d1f",
@@ -99,8 +100,8 @@ def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
     for change, told in (
         ({"description": ""}, 'Mart "weekly" has no description; add one to its YAML.'),
         ({"columns": columns}, 'Mart "weekly" does not describe semaine and leads; add a desc'),
-        ({"meta": ("grain", "scopes")}, 'Mart "weekly" has config.meta.scopes, which nothing'),
-        ({"meta": ("owner", "Scope")}, "which nothing reads; write scope in its YAML"),
+        ({"meta": ("grain", "scpoe")}, 'Mart "weekly" has config.meta.scpoe and no scope in its'),
+        ({"meta": ("Read_Scope",)}, "rename it to scope, or add scope: null if any good token"),
     ):
         changed = msgspec.structs.replace(mart, **change)
         with pytest.raises(DraftRejected, match=told):
@@ -108,6 +109,7 @@ def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
                 store, warehouse, msgspec.structs.replace(run, marts=(changed,)), draft.sources
             )
     assert store.current() is None
-    owned = msgspec.structs.replace(mart, meta=("grain", "scope", "owner"))
-    owned_run = msgspec.structs.replace(run, marts=(owned,))
-    assert builder.publish(store, warehouse, owned_run, draft.sources).number == 1
+    for meta in ("grain", "scope", "scopes"), ("grain", "owner", "source"):
+        owned = msgspec.structs.replace(mart, meta=meta)
+        of_others = msgspec.structs.replace(run, marts=(owned,))
+        assert builder.publish(store, warehouse, of_others, draft.sources)
