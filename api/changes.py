@@ -58,6 +58,8 @@ PARAMETERS = [
     parameter("offset", "query", "How many changes to pass over.", 0),
 ]
 
+TAKEN = "Changes take only since, publication, limit and offset, and come as JSON."
+
 
 @get(
     "/api/v1/marts/{mart:str}/changes",
@@ -81,6 +83,8 @@ async def list_changes(
     Rows are told apart by the mart's grain. Columns that only one of the two publications has are
     named and not compared.
     """
+    if not {one["name"] for one in PARAMETERS}.issuperset(request.query_params):
+        raise Refused(TAKEN)
     number = numbered(request, "since")
     if number is None:
         raise Refused("The parameter since is missing; give the number of an older publication.")
@@ -96,16 +100,13 @@ async def list_changes(
         older = newer if same else await opened_as(request, number, publication)
         (now, suffix), (before, _) = named(newer, mart), named(older, mart)
         may_read(request, publication, now, before)
-        others = [
+        if suffix:
+            raise Refused(TAKEN)
+        question = parse(
             (name, value)
             for name, value in request.query_params.multi_items()
             if name not in {"since", "publication"}
-        ]
-        if suffix or any(name not in {"limit", "offset"} for name, _ in others):
-            raise Refused(
-                "Changes take only since, publication, limit and offset, and come as JSON."
-            )
-        question = parse(others)
+        )
         if (was := _grain(before)) != (is_now := _grain(now)):
             raise Refused(
                 f"The grain of {mart} was {was} in publication {number} and is {is_now} in "

@@ -34,6 +34,9 @@ META = {
 }
 """What a mart's ``config.meta`` says, where dbt takes anything."""
 
+OPEN = "open"
+"""The scope of a mart that all may read."""
+
 ALIKE = 0.8
 """How alike a key is that may be a misspelt one (``difflib``'s ratio): ``scpoe`` is."""
 
@@ -46,11 +49,11 @@ class BuiltMart(MartDraft, frozen=True, kw_only=True):
 
     Attributes:
         relation: Its quoted name, ``"warehouse"."marts"."channel_sales_weekly"``.
-        meta: The keys of its ``config.meta``.
+        keys: What its ``config`` and ``config.meta`` have, such as ``config.meta.grain``.
     """
 
     relation: str
-    meta: tuple[str, ...]
+    keys: tuple[str, ...]
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +130,8 @@ def publish(
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     with span("publish") as published:
-        _check_spelling(run.marts)
         check_names(run.marts)
+        _check_scope(run.marts)
         _check_descriptions(run.marts)
         _check_sources(store, sources)
         staged = store.stage(run.invocation_id)
@@ -144,19 +147,25 @@ def publish(
         return manifest
 
 
-def _check_spelling(marts: Iterable[BuiltMart]) -> None:
-    """See that no scope is misspelt: the mart would be for any good token.
+def _check_scope(marts: Iterable[BuiltMart]) -> None:
+    """See that no scope is misspelt or misplaced: the mart would be for others than is meant.
 
-    Other keys of ``config.meta`` are the model's own, such as who owns it.
+    What else a model's ``config`` says is its own, such as who owns it.
     """
     for mart in marts:
-        if "scope" in mart.meta:
+        if mart.scope != OPEN and (mart.scope or "").lower() == OPEN:
+            raise DraftRejected(
+                f'Mart "{mart.name}" has the scope {mart.scope}; write {OPEN} as '
+                "config.meta.scope in its YAML if all may read it."
+            )
+        if "config.meta.scope" in mart.keys:
             continue
-        for key in mart.meta:
-            if "scope" in key.lower() or get_close_matches(key.lower(), ["scope"], 1, ALIKE):
+        for key in mart.keys:
+            name = key.rpartition(".")[2].lower()
+            if "scope" in name or get_close_matches(name, ["scope"], 1, ALIKE):
                 raise DraftRejected(
-                    f'Mart "{mart.name}" has config.meta.{key} and no scope in its YAML; rename '
-                    "it to scope, or add scope: null if any good token may read the mart."
+                    f'Mart "{mart.name}" has {key} and no config.meta.scope in its YAML; rename '
+                    "it to that, or add scope: null there if any good token may read the mart."
                 )
 
 

@@ -83,7 +83,7 @@ def check_names(marts: Iterable[MartDraft]) -> None:
             if named not in columns:
                 raise DraftRejected(
                     f'The grain of mart "{mart.name}" names "{named}", which is none of its '
-                    f"columns ({', '.join(columns)})."
+                    f"columns ({', '.join(columns)}); mend config.meta.grain in its YAML."
                 )
         for column in mart.columns:
             _check_column(mart, column)

@@ -34,6 +34,9 @@
 {%- macro mart_to_publish(node, tests) -%}
     {%- set grain = node.config.meta.get('grain', []) -%}
     {%- set named = grain if grain is sequence else [] -%}
+    {%- set keys = [] -%}
+    {%- for key in node.config -%}{%- do keys.append('config.' ~ key) -%}{%- endfor -%}
+    {%- for key in node.config.meta -%}{%- do keys.append('config.meta.' ~ key) -%}{%- endfor -%}
     {%- set columns = [] -%}
     {%- for column in node.columns.values() -%}
         {%- set constraints = column.constraints | map(attribute='type') | map('string') | list -%}
@@ -51,7 +54,7 @@
         'description': node.description,
         'grain': grain,
         'scope': node.config.meta.get('scope'),
-        'meta': node.config.meta.keys() | map('string') | list,
+        'keys': keys,
         'columns': columns,
         'tests': tests,
     }) -%}

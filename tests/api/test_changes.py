@@ -113,6 +113,7 @@ def test_columns_that_only_one_has_are_named(versions):
         ("since=4&a=eq.1", 400, "Changes take only since, publication, limit and offset"),
         ("since=4&select=a", 400, "Changes take only since"),
         ("since=4&foo=1", 400, "Changes take only since"),
+        ("sicne=4", 400, "Changes take only since"),
         ("since=4&limit=x", 400, "limit=x is not a whole number"),
     ],
 )

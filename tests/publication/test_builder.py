@@ -45,7 +45,7 @@ def run(draft, tmp_path):
     """A run that built the mart ``weekly``, and the warehouse that holds it."""
     (tmp_path / "dbt_project.yml").write_text("version: 1.2.3")
     of_it = msgspec.structs.asdict(draft.marts[0])
-    mart = BuiltMart(relation="weekly", meta=("grain", "scope"), **of_it)
+    mart = BuiltMart(relation="weekly", keys=("config.meta.scope",), **of_it)
     run = Run(
         project_dir=str(tmp_path),
         invocation_id="9d1f",
@@ -100,8 +100,10 @@ def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
     for change, told in (
         ({"description": ""}, 'Mart "weekly" has no description; add one to its YAML.'),
         ({"columns": columns}, 'Mart "weekly" does not describe semaine and leads; add a desc'),
-        ({"meta": ("grain", "scpoe")}, 'Mart "weekly" has config.meta.scpoe and no scope in its'),
-        ({"meta": ("Read_Scope",)}, "rename it to scope, or add scope: null if any good token"),
+        ({"keys": ("config.meta.scpoe",)}, "config.meta.scpoe and no config.meta.scope in its"),
+        ({"keys": ("config.scope",)}, 'Mart "weekly" has config.scope and no config.meta.scope'),
+        ({"keys": ("config.meta.Read_Scope",)}, "rename it to that, or add scope: null there"),
+        ({"scope": "Open"}, 'Mart "weekly" has the scope Open; write open as config.meta.scope'),
     ):
         changed = msgspec.structs.replace(mart, **change)
         with pytest.raises(DraftRejected, match=told):
@@ -109,7 +111,7 @@ def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
                 store, warehouse, msgspec.structs.replace(run, marts=(changed,)), draft.sources
             )
     assert store.current() is None
-    for meta in ("grain", "scope", "scopes"), ("grain", "owner", "source"):
-        owned = msgspec.structs.replace(mart, meta=meta)
+    for keys in ("config.meta.scope", "config.meta.scopes"), ("config.docs", "config.meta.owner"):
+        owned = msgspec.structs.replace(mart, keys=keys)
         of_others = msgspec.structs.replace(run, marts=(owned,))
         assert builder.publish(store, warehouse, of_others, draft.sources)

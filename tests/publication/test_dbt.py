@@ -71,7 +71,8 @@ SILENT = {
         "is not a list of its columns, such as [week_start]; mend config.meta.grain in its YAML.",
     ),
     "run --vars {grain:\xa0null}": (1, 'The grain of mart "months" is not a list of its columns'),
-    "run --vars {about:\xa0scopes}": (1, 'Mart "months" has config.meta.scopes and no scope'),
+    "run --vars {about:\xa0scopes}": (1, 'Mart "months" has config.meta.scopes and no config'),
+    "run --vars {beside:\xa0scope}": (1, 'Mart "months" has config.scope and no config.meta.scope'),
     "run --target wrong": (2, 'LEADMARTS_KEEP_PUBLICATIONS (or keep) is "many"'),
 }
 

@@ -73,7 +73,7 @@ def build(store, draft, tmp_path):
     )
     mart = draft.marts[0]
     fields = {name: getattr(mart, name) for name in mart.__struct_fields__}
-    built = BuiltMart(relation="weekly", meta=("grain",), **fields)
+    built = BuiltMart(relation="weekly", keys=(), **fields)
     run = Run(
         project_dir=os.fspath(tmp_path),
         invocation_id="9d1f",
