@@ -81,7 +81,6 @@ def small(run_server_in, make_publication, make_events, tmp_path_factory):
         "LEADMARTS_QUEUE": "2",
         "LEADMARTS_CONNECTIONS": "24",
         "LEADMARTS_CLIENT_SECONDS": "1",
-        "LEADMARTS_QUERY_SECONDS": "60",  # other tests may want the core as well
     }
     with run_server_in(folder, **bounds) as server:
         yield server
@@ -99,7 +98,9 @@ def test_what_is_beyond_the_queue_is_refused_at_once(small):
             for number in range(10_000):
                 if stop.is_set():
                     return
-                query = {"select": "t,x:n.sum()", "order": "t", "limit": 1 + place + 20 * number}
+                # Short, so that nobody in the queue waits long, however busy the machine is.
+                query = {"select": "t,x:n.sum()", "n": "lt.50000", "order": "t"}
+                query["limit"] = str(1 + place + 20 * number)
                 begun = time.monotonic()
                 answer = client.get(MART, params=query)
                 if answer.status_code == 503:

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar.exceptions import ServiceUnavailableException
 
@@ -41,6 +41,7 @@ def children() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "api.querying" in one.cmdline()]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 40_000) | st.integers(BUFFER - 100, 3 * BUFFER), max_size=5),
     st.lists(st.integers(1, 9) | st.integers(1, 2 * BUFFER), min_size=1, max_size=5),
