@@ -124,8 +124,8 @@ def publish(
 
     Raises:
         DraftRejected: A source of the current publication is not among the sources any more, a
-            mart or a column of one is not described, a key is misspelt, or the marts cannot be
-            copied.
+            mart or a column of one is not described, a scope is misspelt or misplaced, or the
+            marts cannot be copied.
         PlaceUnusable: There is no room for them, or no right to write.
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
