@@ -29,6 +29,8 @@ def served_with(run_server, make_publication, make_events, add_user, tmp_path):
 
 
 def lines(server):
+    """All that a server logged: it has ended, for requests are logged after they are answered."""
+    assert server.process.poll() is not None
     return [json.loads(line) for line in server.log().splitlines()]
 
 
@@ -40,7 +42,7 @@ def test_every_line_of_a_request_says_whose_it_is(served_with):
         refused = client.get("/nowhere", headers=sent)
         made = client.get(COUNTS).headers["x-request-id"]
         forged = client.get(COUNTS, headers={"X-Request-ID": 'x" level=ERROR'})
-        told = lines(server)
+    told = lines(server)
     for answer in (*answers, refused):
         assert answer.headers["x-request-id"] == "of-a-proxy.1"
     of_proxy = [line for line in told if line["request_id"] == "of-a-proxy.1"]
@@ -70,8 +72,7 @@ def test_failures_are_logged_and_traced_though_no_request_is_chosen(run_server):
         assert client.get("/").status_code == 200
         failed = client.get(COUNTS)  # there is no publication yet
         assert failed.status_code == 503
-        told = [line for line in lines(server) if line["request_id"]]
-    (line,) = told
+    (line,) = [line for line in lines(server) if line["request_id"]]
     assert line["request_id"] == failed.headers["x-request-id"] == failed.json()["request_id"]
     assert line["status"] == 503
     (span,) = collector.spans
@@ -106,7 +107,7 @@ def test_no_secret_is_logged_or_sent(served_with):
                 client.post("/api/auth/token/", data=data)
             client.get("/api/auth/token/", auth=("ada", password))
             client.get("/nowhere", auth=("ada", password))
-        log = server.log()
+    log = server.log()
     key = PRODUCTION["LEADMARTS_SIGNING_KEY"]
     basic = [b64encode(f"ada:{password}".encode()).decode() for password in (SECRET, WRONG)]
     for secret in (token, key, *hidden.values(), token.rpartition(".")[2], SECRET, WRONG, *basic):
@@ -118,7 +119,7 @@ def test_no_secret_is_logged_or_sent(served_with):
 def test_of_a_long_request_the_log_has_the_beginning(run_server):
     with run_server(LEADMARTS_LOG_FORMAT="json") as server, server.client() as client:
         client.get(f"/nowhere/{'p' * 600}?a=1&b={'eyJ-' * 4000}")
-        (line,) = [line for line in lines(server) if line.get("status") == 404]
+    (line,) = [line for line in lines(server) if line.get("status") == 404]
     assert line["path"] == "/nowhere/…"
     assert line["query"] == "a=1&…"
 
@@ -126,7 +127,8 @@ def test_of_a_long_request_the_log_has_the_beginning(run_server):
 def test_one_log_may_be_chosen(run_server, make_publication, make_events, tmp_path):
     make_publication(tmp_path / "publications", make_events(1))
     with run_server(LEADMARTS_LOG_FORMAT="json") as server:
-        assert all(line["level"] for line in lines(server))
+        pass
+    assert all(line["level"] for line in lines(server))
 
 
 @pytest.mark.parametrize(
@@ -150,4 +152,4 @@ def test_what_is_made_ready_for_a_new_publication_is_no_request(
         wait_until(lambda: client.get("/health/ready").json()["publication"] == 2)
         assert "There is no mart extra" not in server.log()
         assert client.get("/api/v1/marts/extra").status_code == 404
-        assert server.log().count("There is no mart extra") == 1
+    assert server.log().count("There is no mart extra") == 1
