@@ -133,7 +133,7 @@ async def list_changes(
         }
     )
     pinned = "publication" in request.query_params
-    control = keeping(named=pinned, everyone=now.scope == before.scope == "open")
+    control = keeping(named=pinned, everyone=now.is_open and before.is_open)
     said = ("changes", mart, number, newer.manifest.number, older.manifest.digest, window, bounds)
     response: Response[Any] = newer.answer(body, msgspec.json.encode(said).decode(), control)
     set_range(response, window, min(len(found), bounds.rows), None, cut=cut)

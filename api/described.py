@@ -133,11 +133,9 @@ def _operation(of_any: Document, mart: Mart) -> Document:
             **FILES,
         }
     name_mart(operation, mart.name)
-    if mart.scope == "open":
+    if mart.is_open:
         del responses["401"], responses["403"]
         operation["security"] = []
-    elif mart.scope is None:
-        operation["security"] = [{"OAuth2": []}, {"Bearer": []}]
     else:
-        operation["security"] = [{"OAuth2": [mart.scope]}, {"Bearer": []}]
+        operation["security"] = [{"OAuth2": sorted(mart.needs)}, {"Bearer": []}]
     return operation

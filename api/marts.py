@@ -165,7 +165,7 @@ async def read_mart(
     asked = Asked(source, found, question)
     said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
     canonical = msgspec.json.encode(said).decode()
-    control = keeping(named=len(others) < len(given), everyone=found.scope == "open")
+    control = keeping(named=len(others) < len(given), everyone=found.is_open)
     response = source.answer(b"", canonical, control, wanted.media_type)
     response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
     if wanted.applied:
@@ -268,9 +268,9 @@ def may_read(request: AnyRequest, served: OpenPublication, *asked: Mart) -> None
         NotAuthorizedException: It needs a token.
         PermissionDeniedException: The token lacks a scope.
     """
-    scopes = {one.scope for mart in asked for one in (mart, served.marts.get(mart.name, mart))}
-    if scopes != {"open"}:
-        admit(request, frozenset(scope for scope in scopes if scope and scope != "open"))
+    marts = [one for mart in asked for one in (mart, served.marts.get(mart.name, mart))]
+    if not all(mart.is_open for mart in marts):
+        admit(request, frozenset[str]().union(*(mart.needs for mart in marts)))
 
 
 def next_link(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:

@@ -17,7 +17,7 @@ import yaml
 from publication.checks import check_names
 from publication.connection import first_line
 from publication.errors import DraftRejected, PublicationError
-from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
+from publication.manifest import OPEN, Build, Draft, Manifest, MartDraft, Source, TestStatus
 from publication.places import remedy, unusable
 from publication.sql import identifier, listed, literal
 from telemetry import span
@@ -33,9 +33,6 @@ META = {
     "scope": "a text, such as marketing:read",
 }
 """What a mart's ``config.meta`` says, where dbt takes anything."""
-
-OPEN = "open"
-"""The scope of a mart that all may read."""
 
 ALIKE = 0.8
 """How alike a key is that may be a misspelt one (``difflib``'s ratio): ``scpoe`` is."""
@@ -153,7 +150,7 @@ def _check_scope(marts: Iterable[BuiltMart]) -> None:
     What else a model's ``config`` says is its own, such as who owns it.
     """
     for mart in marts:
-        if mart.scope != OPEN and (mart.scope or "").lower() == OPEN:
+        if not mart.is_open and (mart.scope or "").lower() == OPEN:
             raise DraftRejected(
                 f'Mart "{mart.name}" has the scope {mart.scope}; write {OPEN} as '
                 "config.meta.scope in its YAML if all may read it."

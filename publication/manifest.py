@@ -11,6 +11,10 @@ TestStatus = Literal["passed", "warned", "not-run"]
 """What became of a dbt test. A failed one has no name here: its run publishes nothing."""
 
 
+OPEN = "open"
+"""The scope of a mart that anyone may read over HTTP, without a token."""
+
+
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column of a mart, as its dbt contract has it.
 
@@ -47,6 +51,16 @@ class MartDraft(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None
     columns: tuple[Column, ...]
     tests: tuple[Test, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anyone may read it, without a token."""
+        return self.scope == OPEN
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The scopes that a token must have to read it; none where any token will do, or none."""
+        return frozenset() if self.scope is None or self.is_open else frozenset({self.scope})
 
 
 class Mart(MartDraft, frozen=True, kw_only=True):

@@ -117,8 +117,9 @@ def require(scope: str, mart: str) -> Guard:
     """
 
     def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-        publication = connection.scope["state"]["publication"]
-        admit(connection, frozenset({scope, *_scopes_of(mart, publication)}))
+        publication: OpenPublication | None = connection.scope["state"]["publication"]
+        served = publication.marts.get(mart) if publication else None
+        admit(connection, frozenset({scope}) | (served.needs if served else frozenset()))
 
     return guard
 
@@ -152,9 +153,3 @@ def admit(connection: Connection, needed: frozenset[str]) -> None:
                 f'scope="{" ".join(sorted(needed))}"'
             },
         )
-
-
-def _scopes_of(mart: str, publication: OpenPublication | None) -> set[str]:
-    """What a publication says that a mart needs: nothing more if it is open to anyone."""
-    marts = publication.manifest.marts if publication else ()
-    return {one.scope for one in marts if one.name == mart and one.scope} - {"open"}

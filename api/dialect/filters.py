@@ -89,7 +89,7 @@ class Filters:
                     f"{shown(where)}={shown(text)} lacks parentheses; write it as "
                     f"{shown(where)}={found['negated'] or ''}in.(value,value)."
                 )
-            reader = _Reader(self, found["value"], where)
+            reader = _Reader(self, text, where, found.start("value"))
             self.conditions.append(Listed(column, reader.values(), negated))
             reader.end()
         else:
@@ -155,11 +155,11 @@ class _Reader:
     and before a condition; never in front of a listed value, which they belong to.
     """
 
-    def __init__(self, filters: Filters, text: str, where: str) -> None:
+    def __init__(self, filters: Filters, text: str, where: str, place: int = 0) -> None:
         self._filters = filters
         self._text = text
         self._where = where
-        self._place = 0
+        self._place = place
 
     def tree(self, *, any_: bool, negated: bool, depth: int = 1) -> Tree:
         """Read ``(condition,condition,...)``."""

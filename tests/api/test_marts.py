@@ -434,6 +434,11 @@ def test_one_row_by_itself(operator, ask_file):
         ),
         ("order=channel.up", "PGRST100", "order=channel.up is not an element of an order"),
         ("or=channel.eq.tv", "PGRST100", "is malformed at character 1: '(' is expected there."),
+        (
+            "channel=not.in.(tv,radio",
+            "PGRST100",
+            "channel=not.in.(tv,radio is malformed at character 17: ')' is expected there.",
+        ),
         ("or=(channel.eq.tv", "PGRST100", "')' is expected there."),
         ("or=()", "PGRST100", "a condition such as column.eq.value is expected there."),
         ("and=(channel.eq.tv)x", "PGRST100", "the end is expected there."),
