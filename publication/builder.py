@@ -14,11 +14,11 @@ import duckdb
 import msgspec
 import yaml
 
-from publication.checks import check_names
 from publication.connection import first_line
 from publication.errors import DraftRejected, PublicationError
-from publication.manifest import OPEN, Build, Draft, Manifest, MartDraft, Source, TestStatus
+from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
 from publication.places import remedy, unusable
+from publication.properties import check_properties
 from publication.sql import identifier, listed, literal
 from telemetry import span
 
@@ -127,9 +127,8 @@ def publish(
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     with span("publish") as published:
-        check_names(run.marts)
-        _check_scope(run.marts)
-        _check_descriptions(run.marts)
+        check_properties(run.marts)
+        _check_keys(run.marts)
         _check_sources(store, sources)
         staged = store.stage(run.invocation_id)
         try:
@@ -144,17 +143,12 @@ def publish(
         return manifest
 
 
-def _check_scope(marts: Iterable[BuiltMart]) -> None:
+def _check_keys(marts: Iterable[BuiltMart]) -> None:
     """See that no scope is misspelt or misplaced: the mart would be for others than is meant.
 
     What else a model's ``config`` says is its own, such as who owns it.
     """
     for mart in marts:
-        if not mart.is_open and (mart.scope or "").lower() == OPEN:
-            raise DraftRejected(
-                f'Mart "{mart.name}" has the scope {mart.scope}; write {OPEN} as '
-                "config.meta.scope in its YAML if all may read it."
-            )
         if "config.meta.scope" in mart.keys:
             continue
         for key in mart.keys:
@@ -164,19 +158,6 @@ def _check_scope(marts: Iterable[BuiltMart]) -> None:
                     f'Mart "{mart.name}" has {key} and no config.meta.scope in its YAML; rename '
                     "it to that, or add scope: null there if any good token may read the mart."
                 )
-
-
-def _check_descriptions(marts: Iterable[BuiltMart]) -> None:
-    """See that all is described: what users read of a mart, in the catalogue and else, is that."""
-    for mart in marts:
-        if not mart.description.strip():
-            raise DraftRejected(f'Mart "{mart.name}" has no description; add one to its YAML.')
-        bare = [column.name for column in mart.columns if not column.description.strip()]
-        if bare:
-            raise DraftRejected(
-                f'Mart "{mart.name}" does not describe {" and ".join(bare)}; add a description '
-                "of each to its YAML."
-            )
 
 
 def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:

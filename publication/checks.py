@@ -9,36 +9,13 @@ import msgspec
 
 from publication.connection import first_line
 from publication.errors import DraftRejected
-from publication.manifest import Column, Mart, MartDraft
+from publication.manifest import Mart, MartDraft
+from publication.properties import type_of
 from publication.sql import identifier, listed, literal
-from publication.types import REACH, beyond, nearest, read
+from publication.types import REACH, beyond
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from publication.types import Type
-
-QUERY_WORDS = frozenset(
-    {
-        "and",
-        "columns",
-        "date_cols",
-        "dense",
-        "end",
-        "format",
-        "limit",
-        "not",
-        "offset",
-        "on_conflict",
-        "or",
-        "order",
-        "publication",
-        "select",
-        "since",
-        "start",
-    }
-)
-"""No column of a mart may be named so: these are words of the API's queries."""
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest DuckDB that has to be able to open a publication."""
@@ -60,64 +37,6 @@ _OBJECTS = """
     where database_name = current_database() and schema_name <> 'meta'
     order by all
 """
-
-
-def check_names(marts: Iterable[MartDraft]) -> None:
-    """Check what can be said of the marts without their file.
-
-    Raises:
-        DraftRejected: There is no mart, two share a name, a grain is missing or names no column,
-            a column is named like a word of the API's queries, or its type is not published.
-    """
-    names: set[str] = set()
-    for mart in marts:
-        if mart.name.lower() in names:
-            raise DraftRejected(f'Two marts are named "{mart.name}"; rename one.')
-        names.add(mart.name.lower())
-        if not mart.grain:
-            raise DraftRejected(
-                f'Mart "{mart.name}" does not name its grain; add config.meta.grain to its YAML.'
-            )
-        columns = [column.name for column in mart.columns]
-        for named in mart.grain:
-            if named not in columns:
-                raise DraftRejected(
-                    f'The grain of mart "{mart.name}" names "{named}", which is none of its '
-                    f"columns ({', '.join(columns)}); mend config.meta.grain in its YAML."
-                )
-        for column in mart.columns:
-            _check_column(mart, column)
-    if not names:
-        raise DraftRejected("There is no public mart to publish; set access: public on a model.")
-
-
-def _check_column(mart: MartDraft, column: Column) -> None:
-    if column.name.lower() in QUERY_WORDS:
-        raise DraftRejected(
-            f'Column "{column.name}" of mart "{mart.name}" is named like a word of the API\'s '
-            "queries; rename it."
-        )
-    contracted = _type(mart, column)
-    if (other := nearest(contracted)) != contracted:
-        raise DraftRejected(
-            f'Column "{column.name}" of mart "{mart.name}" is {contracted.name}, which JSON, CSV, '
-            f"Arrow and Parquet do not write alike; cast it to {other.name}."
-        )
-
-
-def _type(mart: MartDraft, column: Column) -> Type:
-    """Read a column's contracted type; DuckDB spells it otherwise: ``text`` is ``VARCHAR``.
-
-    Raises:
-        DraftRejected: DuckDB knows no such type.
-    """
-    try:
-        return read(column.type)
-    except duckdb.Error as error:
-        raise DraftRejected(
-            f'Column "{column.name}" of mart "{mart.name}" is contracted as "{column.type}", '
-            f"which is no type of DuckDB's; set its data_type."
-        ) from error
 
 
 def check_objects(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDraft]) -> None:
@@ -157,7 +76,7 @@ def check_columns(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> Non
     ).fetchall()
     if not found:
         raise DraftRejected(f'Mart "{mart.name}" is missing from the file.')
-    contracted = [(column.name, duckdb_type(mart, column)) for column in mart.columns]
+    contracted = [(column.name, type_of(mart, column).name) for column in mart.columns]
     if found != contracted:
         raise DraftRejected(
             f'Mart "{mart.name}" has the columns {_spelled(found)}, '
@@ -169,11 +88,6 @@ def _spelled(columns: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns) or "(none)"
 
 
-def duckdb_type(mart: MartDraft, column: Column) -> str:
-    """Spell a column's contracted type as DuckDB does; raises as :func:`check_names`."""
-    return _type(mart, column).name
-
-
 def check_values(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
     """Check that every format can write a mart's values alike.
 
@@ -182,7 +96,7 @@ def check_values(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None
     """
     for column in mart.columns:
         name = identifier(column.name)
-        found = (outside := beyond(name, _type(mart, column))) and connection.execute(
+        found = (outside := beyond(name, type_of(mart, column))) and connection.execute(
             f"select cast({name} as varchar) from {identifier('main', mart.name)} "  # noqa: S608 quoted
             f"where {outside} limit 1"
         ).fetchone()
@@ -226,7 +140,8 @@ def counted(connection: duckdb.DuckDBPyConnection, draft: MartDraft) -> Mart:
             f"Mart {literal(draft.name)} cannot be read: {first_line(error)}"
         ) from error
     columns = tuple(
-        msgspec.structs.replace(column, type=duckdb_type(draft, column)) for column in draft.columns
+        msgspec.structs.replace(column, type=type_of(draft, column).name)
+        for column in draft.columns
     )
     known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}
     return Mart(**{**known, "columns": columns}, rows=rows, sorted=is_sorted)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import duckdb
 import msgspec
 
-from publication.checks import check_columns, duckdb_type
+from publication.checks import check_columns
 from publication.connection import first_line
 from publication.errors import DraftRejected
 from publication.places import remedy, unusable
+from publication.properties import type_of
 from publication.sql import identifier, literal
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _fill_meta(connection: duckdb.DuckDBPyConnection, draft: Draft, built_at: da
                     mart.name,
                     position,
                     column.name,
-                    duckdb_type(mart, column),
+                    type_of(mart, column).name,
                     column.nullable,
                     column.description,
                 )

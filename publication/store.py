@@ -16,12 +16,12 @@ import msgspec
 
 from publication import clock, durable, shelf, staging
 from publication.archive import Archive
-from publication.checks import check_names
 from publication.dressing import dress
 from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
 from publication.inspection import inspect, sha256, verify
 from publication.manifest import Draft, Manifest, Pointer
 from publication.places import unusable
+from publication.properties import check_properties
 from publication.repair import removed, repaired
 from publication.settings import Settings
 from telemetry import traceparent
@@ -122,7 +122,7 @@ class Store(Archive):
             PlaceUnusable: The folder or the link cannot be written.
         """
         try:
-            check_names(draft.marts)
+            check_properties(draft.marts)
             built_at = datetime.now(UTC)
             dress(staged, draft, built_at)
             marts, digest = inspect(staged, draft.marts)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from publication import Column, DraftRejected
-from publication.checks import QUERY_WORDS, check_names
+from publication.properties import QUERY_WORDS, check_properties
 
 MONTHS = "create table months as select date '2024-01-01' as month_start, 1::bigint as leads"
 WEEKLY = (
@@ -30,8 +30,10 @@ def refused(store, publish, draft, files):
                 "name": "months",
                 "grain": ("month_start",),
                 "columns": (
-                    Column(name="month_start", type="date", nullable=False, description=""),
-                    Column(name="leads", type="int8", nullable=True, description=""),
+                    Column(
+                        name="month_start", type="date", nullable=False, description="A column."
+                    ),
+                    Column(name="leads", type="int8", nullable=True, description="A column."),
                 ),
                 **changes,
             },
@@ -48,7 +50,8 @@ def refused(store, publish, draft, files):
 
 def columns(*named):
     return tuple(
-        Column(name=name, type=type_, nullable=True, description="") for name, type_ in named
+        Column(name=name, type=type_, nullable=True, description="A column.")
+        for name, type_ in named
     )
 
 
@@ -140,7 +143,7 @@ def test_a_type_that_not_every_format_writes_alike(store, draft, type_, spelled,
         f"write alike; cast it to {nearest}."
     )
     nearer = msgspec.structs.replace(mart, columns=(*mart.columns[:-1], *columns(("odd", nearest))))
-    check_names([nearer])
+    check_properties([nearer])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +187,7 @@ def test_columns_named_like_a_query_word(draft, word):
         draft.marts[0], columns=(*draft.marts[0].columns, *columns((word, "date")))
     )
     with pytest.raises(DraftRejected, match=f'Column "{word}" of mart "weekly"'):
-        check_names([mart])
+        check_properties([mart])
 
 
 def test_query_words_include_those_of_the_design():
@@ -217,7 +220,7 @@ def test_a_grain_that_is_null(refused, nullable):
     sentence = refused(
         MONTHS.replace("date '2024-01-01'", "null::date"),
         columns=(
-            Column(name="month_start", type="date", nullable=nullable, description=""),
+            Column(name="month_start", type="date", nullable=nullable, description="A column."),
             *columns(("leads", "bigint")),
         ),
     )

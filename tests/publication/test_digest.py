@@ -28,11 +28,11 @@ TYPES = {
 }
 MART = Mart(
     name="mart",
-    description="",
+    description="One mart.",
     grain=("id",),
     scope=None,
     columns=tuple(
-        Column(name=name, type=type_, nullable=True, description="")
+        Column(name=name, type=type_, nullable=True, description="A column.")
         for name, type_ in TYPES.items()
     ),
     tests=(),
@@ -132,7 +132,7 @@ def test_the_spelling_of_a_json_text_matters():
         MART,
         columns=(
             MART.columns[0],
-            Column(name="document", type="JSON", nullable=True, description=""),
+            Column(name="document", type="JSON", nullable=True, description="A column."),
         ),
     )
     seen = set()
@@ -152,7 +152,7 @@ def test_descriptions_and_tests_do_not_matter():
 
 
 def test_names_with_quotes_are_read_as_they_are():
-    column = Column(name='a "b"', type="INTEGER", nullable=False, description="")
+    column = Column(name='a "b"', type="INTEGER", nullable=False, description="A column.")
     mart = msgspec.structs.replace(
         MART, name="o'cl\"ock", grain=('a "b"',), columns=(column,), rows=1
     )

@@ -1,0 +1,123 @@
+"""A mart's properties, as its YAML has them, and whether they will do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from publication.errors import DraftRejected
+from publication.manifest import OPEN, Column, MartDraft
+from publication.types import nearest, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from publication.types import Type
+
+QUERY_WORDS = frozenset(
+    {
+        "and",
+        "columns",
+        "date_cols",
+        "dense",
+        "end",
+        "format",
+        "limit",
+        "not",
+        "offset",
+        "on_conflict",
+        "or",
+        "order",
+        "publication",
+        "select",
+        "since",
+        "start",
+    }
+)
+"""No column of a mart may be named so: these are words of the API's queries."""
+
+
+def check_properties(marts: Iterable[MartDraft]) -> None:
+    """Check what can be said of the marts without their file.
+
+    Raises:
+        DraftRejected: There is no mart, two share a name, one or a column of one is not described,
+            a grain is missing or names no column, a scope is misspelt, a column is named like a
+            word of the API's queries, or its type is not published.
+    """
+    names: set[str] = set()
+    for mart in marts:
+        if mart.name.lower() in names:
+            raise DraftRejected(f'Two marts are named "{mart.name}"; rename one.')
+        names.add(mart.name.lower())
+        _check_grain(mart)
+        _check_scope(mart)
+        _check_descriptions(mart)
+        for column in mart.columns:
+            _check_column(mart, column)
+    if not names:
+        raise DraftRejected("There is no public mart to publish; set access: public on a model.")
+
+
+def _check_grain(mart: MartDraft) -> None:
+    if not mart.grain:
+        raise DraftRejected(
+            f'Mart "{mart.name}" does not name its grain; add config.meta.grain to its YAML.'
+        )
+    columns = [column.name for column in mart.columns]
+    for named in mart.grain:
+        if named not in columns:
+            raise DraftRejected(
+                f'The grain of mart "{mart.name}" names "{named}", which is none of its '
+                f"columns ({', '.join(columns)}); mend config.meta.grain in its YAML."
+            )
+
+
+def _check_scope(mart: MartDraft) -> None:
+    if not mart.is_open and (mart.scope or "").lower() == OPEN:
+        raise DraftRejected(
+            f'Mart "{mart.name}" has the scope {mart.scope}; write {OPEN} as '
+            "config.meta.scope in its YAML if all may read it."
+        )
+
+
+def _check_descriptions(mart: MartDraft) -> None:
+    """See that all is described: what users read of a mart, in the catalogue and else, is that."""
+    if not mart.description.strip():
+        raise DraftRejected(f'Mart "{mart.name}" has no description; add one to its YAML.')
+    bare = [column.name for column in mart.columns if not column.description.strip()]
+    if bare:
+        raise DraftRejected(
+            f'Mart "{mart.name}" does not describe {" and ".join(bare)}; add a description '
+            "of each to its YAML."
+        )
+
+
+def _check_column(mart: MartDraft, column: Column) -> None:
+    if column.name.lower() in QUERY_WORDS:
+        raise DraftRejected(
+            f'Column "{column.name}" of mart "{mart.name}" is named like a word of the API\'s '
+            "queries; rename it."
+        )
+    contracted = type_of(mart, column)
+    if (other := nearest(contracted)) != contracted:
+        raise DraftRejected(
+            f'Column "{column.name}" of mart "{mart.name}" is {contracted.name}, which JSON, CSV, '
+            f"Arrow and Parquet do not write alike; cast it to {other.name}."
+        )
+
+
+def type_of(mart: MartDraft, column: Column) -> Type:
+    """Read a column's contracted type, which DuckDB spells otherwise: ``text`` is ``VARCHAR``.
+
+    Raises:
+        DraftRejected: DuckDB knows no such type.
+    """
+    try:
+        return read(column.type)
+    except duckdb.Error as error:
+        raise DraftRejected(
+            f'Column "{column.name}" of mart "{mart.name}" is contracted as "{column.type}", '
+            f"which is no type of DuckDB's; set its data_type."
+        ) from error
