@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LARGEST_HEAD = 128 * 1024
 """Bytes of a request's first line and header fields: a long question to a mart, and a token."""
 
+LONGEST_TARGET = 65_535
+"""Bytes of a request's target, its path and query. The parser counts them in two bytes."""
+
 LARGEST_BODY = 64 * 1024
 """Bytes of a request's body. The routes that take one take less, and say so better."""
 
@@ -44,6 +47,10 @@ Refusal = tuple[int, str, *tuple[tuple[bytes, bytes], ...]]
 FULL_UP = (NO_ROOM, FULL, SOON)
 TOO_SLOW = (408, "The request did not come to its end in time; send it faster.")
 HEAD_TOO_LARGE = (431, f"The request's head has more than {LARGEST_HEAD:,} bytes; ask for less.")
+TARGET_TOO_LONG = (
+    414,
+    f"The request's path and query have more than {LONGEST_TARGET:,} bytes; ask for less.",
+)
 BODY_TOO_LARGE = (413, f"The request's body has more than {LARGEST_BODY:,} bytes; send less.")
 MALFORMED = (400, "This is no HTTP request.")
 
@@ -145,6 +152,9 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         if self._chunk + self._size > LARGEST_HEAD and self._head_size() > LARGEST_HEAD:
             self._refusal = HEAD_TOO_LARGE
+            raise RefusedRequest
+        if len(self.url) > LONGEST_TARGET:
+            self._refusal = TARGET_TOO_LONG
             raise RefusedRequest
         for name, value in self.headers:
             if name == b"content-length" and int(value) > LARGEST_BODY:

@@ -54,7 +54,11 @@ def describe_marts(document: Document, manifest: Manifest) -> None:
         document: The document, which has the path about all marts alike.
         manifest: What the publication says of itself.
     """
+    flows = document["components"]["securitySchemes"]["OAuth2"]["flows"]
     for mart in manifest.marts:
+        for flow in flows.values():
+            for scope in mart.needs:
+                flow["scopes"].setdefault(scope, f"Read {mart.name}.")
         document["components"]["schemas"][_schema(mart)] = _row(mart)
         document["paths"][ANY.replace("{mart}", mart.name)] = {
             "get": _operation(document["paths"][ANY]["get"], mart)

@@ -80,6 +80,13 @@ DESCRIPTIONS = {
     "which, and what helps, and `Retry-After` when to ask again.",
 }
 
+OF_MARTS = {
+    404: "There is no such mart, format or publication; `detail` says which, and what there is.",
+    406: "Nothing that `Accept`, `Accept-Profile` and `Accept-Encoding` take can be answered, or "
+    "one row was to be and there are more or none; `detail` says which.",
+}
+"""Where there is more to be missed."""
+
 FAILED = "The server failed on this request; its log has the cause under this request_id."
 
 RETRY = {"Retry-After": "2"}
@@ -88,10 +95,11 @@ RETRY = {"Retry-After": "2"}
 
 def documented(*statuses: int, kind: type[Problem] = Problem) -> dict[int, ResponseSpec]:
     """Describe the problems that a route may answer, for the OpenAPI document."""
+    descriptions = DESCRIPTIONS | OF_MARTS if kind is MartProblem else DESCRIPTIONS
     return {
         status: ResponseSpec(
             kind,
-            description=DESCRIPTIONS[status],
+            description=descriptions[status],
             media_type="application/problem+json",
             generate_examples=False,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime  # noqa: TC003 msgspec reads the annotations
 from typing import Literal
 
@@ -10,6 +11,8 @@ import msgspec
 TestStatus = Literal["passed", "warned", "not-run"]
 """What became of a dbt test. A failed one has no name here: its run publishes nothing."""
 
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
+"""One scope (RFC 6749 §3.3)."""
 
 OPEN = "open"
 """The scope of a mart that anyone may read over HTTP, without a token."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from publication.errors import DraftRejected
-from publication.manifest import OPEN, Column, MartDraft
+from publication.manifest import OPEN, SCOPE, Column, MartDraft
 from publication.types import nearest, read
 
 if TYPE_CHECKING:
@@ -37,17 +38,26 @@ QUERY_WORDS = frozenset(
 )
 """No column of a mart may be named so: these are words of the API's queries."""
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,199}")
+"""A mart's name: it stands in paths, where a dot begins a format, and in header fields."""
+
 
 def check_properties(marts: Iterable[MartDraft]) -> None:
     """Check what can be said of the marts without their file.
 
     Raises:
-        DraftRejected: There is no mart, two share a name, one or a column of one is not described,
-            a grain is missing or names no column, a scope is misspelt, a column is named like a
-            word of the API's queries, or its type is not published.
+        DraftRejected: There is no mart, a name cannot be served or is there twice, a mart or a
+            column is not described, a grain is missing or names no column, a scope is none or
+            misspelt, a column is named like a word of the API's queries, or its type is not
+            published.
     """
     names: set[str] = set()
     for mart in marts:
+        if not NAME.fullmatch(mart.name):
+            raise DraftRejected(
+                f'Mart "{mart.name}" cannot be served under that name; write it with letters '
+                "that have no accents, digits, _ and -, and begin with a letter."
+            )
         if mart.name.lower() in names:
             raise DraftRejected(f'Two marts are named "{mart.name}"; rename one.')
         names.add(mart.name.lower())
@@ -75,7 +85,15 @@ def _check_grain(mart: MartDraft) -> None:
 
 
 def _check_scope(mart: MartDraft) -> None:
-    if not mart.is_open and (mart.scope or "").lower() == OPEN:
+    """See that it means what it seems to: one scope that a token can have, or everyone."""
+    if mart.scope is None or mart.is_open:
+        return
+    if not SCOPE.fullmatch(mart.scope):
+        raise DraftRejected(
+            f'Mart "{mart.name}" has "{mart.scope}" for a scope; write one, without spaces, quotes '
+            "and backslashes, such as marketing:read, as config.meta.scope in its YAML."
+        )
+    if mart.scope.lower() == OPEN:
         raise DraftRejected(
             f'Mart "{mart.name}" has the scope {mart.scope}; write {OPEN} as '
             "config.meta.scope in its YAML if all may read it."

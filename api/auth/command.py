@@ -9,6 +9,7 @@ import click
 from api.auth import users as file
 from api.auth.passwords import HASHER
 from api.auth.settings import users_path
+from publication.manifest import SCOPE
 
 SHORTEST = 8
 """Characters of a password (NIST SP 800-63B §5.1.1.2)."""
@@ -41,7 +42,7 @@ def add(name: str, scopes: tuple[str, ...], no_scope: bool, password_stdin: bool
             "A user's name has 1 to 200 characters, no colon and no control characters."
         )
     for scope in scopes:
-        if not file.SCOPE.fullmatch(scope):
+        if not SCOPE.fullmatch(scope):
             raise click.ClickException(
                 f"{scope!r} is no scope; write it without spaces, quotes and backslashes, "
                 "such as marketing:read."

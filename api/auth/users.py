@@ -12,6 +12,7 @@ from loguru import logger
 from msgspec import Meta
 
 from publication import durable
+from publication.manifest import SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +23,6 @@ LOOK_EVERY = 0.25
 
 NAME = re.compile(r"[^\x00-\x1f\x7f:]{1,200}")
 """A user's name: HTTP Basic ends it at the first colon and forbids control codes (RFC 7617 §2)."""
-
-SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")
-"""One scope (RFC 6749 §3.3)."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

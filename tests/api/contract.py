@@ -45,7 +45,7 @@ OF_ALL = {
     *(name.decode() for name, _ in HEADERS),
 }
 
-NOT_ARRIVED = {408, 413, 421, 431}
+NOT_ARRIVED = {408, 413, 414, 421, 431}
 """The statuses of requests that no route ever sees."""
 
 OF_ONE = {"date", "x-request-id"}

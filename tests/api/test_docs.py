@@ -200,6 +200,20 @@ def test_it_is_made_for_the_publication(client, document, model, events):
     assert properties["date_relance"]["description"] == "The date_relance."
 
 
+def test_whoever_signs_in_can_ask_for_the_scopes_of_the_marts(
+    run_server, make_publication, tmp_path
+):
+    make_publication(tmp_path / "publications", [], scope="sales:read")
+    with run_server() as server, server.client() as client:
+        document = client.get("/openapi.json").json()
+    (way, _) = document["paths"]["/api/v1/marts/marketing_conversions"]["get"]["security"]
+    assert way == {"OAuth2": ["sales:read"]}
+    flows = document["components"]["securitySchemes"]["OAuth2"]["flows"]
+    for flow in flows.values():
+        assert flow["scopes"].keys() == {"marketing:read", "sales:read"}
+        assert flow["scopes"]["sales:read"] == "Read marketing_conversions."
+
+
 def test_it_gives_away_no_row_that_needs_a_token(client, operator, document):
     rows = operator.get("/api/marketing/measurements", params={"page_size": 100}).json()["data"]
     text = client.get("/openapi.json").text

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 
 from api.admission import BURST, MOMENT, PASSING, REST, Admission
 from api.capacity import Capacity
-from api.connection import SPARE, Connection
+from api.connection import LONGEST_TARGET, SPARE, Connection
 from api.observing.connections import REFUSED
 from api.observing.traffic import Traffic
 from api.pace import Pace
@@ -376,6 +376,7 @@ CHUNK = b"2000\r\n" + b"a" * 0x2000 + b"\r\n"
         ([HEAD + b"X: " + b"a" * 140_000 + b"\r\n\r\n"], 431),
         ([HEAD, *[b"X: " + b"a" * 20_000 + b"\r\n"] * 9], 431),
         ([b"GET /" + b"a" * 140_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 431),
+        ([b"GET /" + b"a" * LONGEST_TARGET + b" HTTP/1.1\r\nHost: x\r\n\r\n"], 414),
         ([POST + b"Content-Length: 70000\r\n\r\n"], 413),
         ([POST + CHUNKED, *[CHUNK] * 9], 413),
         ([POST + CHUNKED, b"0\r\n", *[b"X: " + b"a" * 20_000 + b"\r\n"] * 60, b"\r\n"], 413),
@@ -450,6 +451,12 @@ def test_connections_beyond_the_limit_are_told_so(small, wait_until):
     wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
 
 
+def test_the_longest_question_is_heard(small):
+    asked = b"GET /" + b"a" * (LONGEST_TARGET - 1) + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    with send(small, asked) as connection:
+        assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 404"
+
+
 def refused_connections(server):
     """How many connections were refused, by status."""
     with server.client() as client:
@@ -469,6 +476,7 @@ def refused_connections(server):
         (b"this is no HTTP\r\n\r\n", 400),
         (HEAD, 408),
         (POST + b"Content-Length: 70000\r\n\r\n", 413),
+        (b"GET /" + b"a" * LONGEST_TARGET + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (HEAD + b"X: " + b"a" * 140_000 + b"\r\n\r\n", 431),
     ],
 )
