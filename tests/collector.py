@@ -44,7 +44,7 @@ class Collector:
     @property
     def variables(self) -> dict[str, str]:
         """What the environment says of it."""
-        return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url}
+        return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
 
     def named(self, name: str) -> list[Received]:
         return [span for span in self.spans if span.name == name]

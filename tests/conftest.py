@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from publication.durable import exclusive
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.object_stores.servers import ObjectStore
+
+# No property is about time, and this machine may be busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

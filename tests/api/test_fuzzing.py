@@ -18,7 +18,7 @@ def test_schemathesis_finds_nothing(run_server_in, tmp_path, make_publication, c
             *("--header", f"Authorization: Bearer {server.token()}"),
         ]
         done = subprocess.run(
-            command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=200
+            command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=900
         )
     assert done.returncode == 0, done.stdout
     # All but the one that the document itself is read from.

@@ -61,6 +61,17 @@ def read(connection):
     return int(lines[0].split()[1]) if lines[0] else 0, lines[1:], body
 
 
+def is_answered(connection):
+    """Ask whether a server is alive, and tell whether it says so."""
+    connection.sendall(HEAD + b"\r\n")
+    answer = b""
+    while not answer.endswith(b"}"):
+        part = connection.recv(1 << 16)
+        assert part, answer
+        answer += part
+    return answer.startswith(b"HTTP/1.1 200")
+
+
 def is_problem(status, lines, body):
     """Tell whether an answer is a problem of that status, with one sentence and no internals."""
     problem = json.loads(body)
@@ -108,7 +119,7 @@ def test_what_is_beyond_the_queue_is_refused_at_once(small):
                 elif answer.status_code != 200 or answer.json()[0] != {"t": "text 0", "x": 0}:
                     wrong.append(answer)
 
-    with ThreadPoolExecutor(12) as pool, httpx.Client(base_url=small.url) as client:
+    with ThreadPoolExecutor(12) as pool, httpx.Client(base_url=small.url, timeout=60) as client:
         asking = [pool.submit(ask, place) for place in range(12)]
         try:
             deadline = time.monotonic() + 60
@@ -281,7 +292,9 @@ def test_many_who_ask_the_same_are_one(small):
     query = {"select": "t,x:n.sum()", "order": "t", "limit": 2, "offset": 77}
     before = misses(small)
     with ThreadPoolExecutor(16) as pool, ExitStack() as stack:
-        clients = [stack.enter_context(httpx.Client(base_url=small.url)) for _ in range(16)]
+        clients = [
+            stack.enter_context(httpx.Client(base_url=small.url, timeout=60)) for _ in range(16)
+        ]
         for client in clients:
             client.get("/health/live")  # to be connected, so that they ask at the same moment
         answers = list(pool.map(lambda client: client.get(MART, params=query), clients))
@@ -292,7 +305,9 @@ def test_many_who_ask_the_same_are_one(small):
 
 def misses(server):
     """How many requests were not answered from what is kept."""
-    for family in text_string_to_metric_families(httpx.get(f"{server.url}/metrics").text):
+    for family in text_string_to_metric_families(
+        httpx.get(f"{server.url}/metrics", timeout=60).text
+    ):
         if family.name == "leadmarts_cache_misses":
             return family.samples[0].value
     raise AssertionError
@@ -337,7 +352,7 @@ def test_the_rest_of_a_last_answer_is_not_kept_for_ever(wait_until):
 
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
         state = ServerState()
-        made = partial(Connection, config, state, {}, capacity=Capacity(client_seconds=1))
+        made = partial(Connection, config, state, {}, capacity=Capacity(client_seconds=5))
         loop = asyncio.get_running_loop()
         for server in servers:
             await loop.connect_accepted_socket(made, server)
@@ -356,7 +371,7 @@ def test_the_rest_of_a_last_answer_is_not_kept_for_ever(wait_until):
         await asyncio.to_thread(wait_until, lambda: (left(True), left(False)) == (2, 1))
         clients[2].sendall(b"no HTTP\r\n\r\n")  # which is refused
         await asyncio.to_thread(wait_until, lambda: left(True) == 3)
-        await asyncio.to_thread(wait_until, lambda: not state.connections, seconds=5)
+        await asyncio.to_thread(wait_until, lambda: not state.connections)
         for client in clients:
             client.close()
 
@@ -397,7 +412,7 @@ def test_requests_that_are_too_large_or_none(small, parts, status):
     assert answer[0] == status
     assert is_problem(*answer)
     assert "connection: close" in answer[1]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert "Traceback" not in small.log()
 
 
@@ -408,7 +423,7 @@ def test_requests_that_do_not_come_to_their_end(small):
         answer = read(connection)
         assert answer[0] == 408
         assert is_problem(*answer)
-    assert 0.9 < time.monotonic() - begun < 5
+    assert 0.9 < time.monotonic() - begun < 20
     assert "Traceback" not in small.log()
 
 
@@ -423,7 +438,7 @@ def test_dripping_bytes_gain_no_time(small):
             time.sleep(0.05)
     except (ConnectionResetError, BrokenPipeError):
         pass
-    assert 0.9 < time.monotonic() - begun < 5
+    assert 0.9 < time.monotonic() - begun < 15  # all of it would have taken longer
     connection.close()
 
 
@@ -439,15 +454,20 @@ def test_requests_behind_each_other_are_each_answered(small):
 
 def test_connections_beyond_the_limit_are_told_so(small, wait_until):
     before = small.descriptors()
-    held = [send(small, HEAD) for _ in range(24)]
+    held = []
+    for _ in range(24):  # these are used, so that nobody waits for a request of theirs
+        held.append(send(small))
+        assert is_answered(held[-1])
     status, lines, body = read(send(small, HEAD + b"\r\n"))
     assert status == 503
     assert is_problem(status, lines, body)
     assert "retry-after: 1" in lines
-    for connection in held:  # they were waited for a second
+    for connection in held:
+        connection.sendall(HEAD)
+    for connection in held:  # they are waited for a second
         assert read(connection)[0] in {408, 0}
     with small.client() as client:
-        wait_until(lambda: client.get("/health/live").status_code == 200, seconds=5)
+        wait_until(lambda: client.get("/health/live").status_code == 200)
     wait_until(lambda: small.descriptors() <= before + 1, what="closed connections")
 
 
@@ -495,8 +515,8 @@ def test_connections_beyond_the_limit_are_counted(small, wait_until):
     before, descriptors = refused_connections(small), small.descriptors()
     held = []
     for _ in range(24):  # these are used, so that nobody waits for a request of theirs
-        held.append(send(small, HEAD + b"\r\n"))
-        assert held[-1].recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+        held.append(send(small))
+        assert is_answered(held[-1])
     beyond = [send(small, HEAD + b"\r\n"), *[send(small) for _ in range(SPARE + 5)]]
     statuses = [read(connection)[0] for connection in beyond]
     assert statuses.count(503) > SPARE // 2
@@ -510,19 +530,11 @@ def test_connections_beyond_the_limit_are_counted(small, wait_until):
 
 def test_who_was_there_first_is_answered(small, wait_until):
     """However many come later, and whether or not they say anything."""
-
-    def is_answered(connection):
-        connection.sendall(HEAD + b"\r\n")
-        answer = b""
-        while not answer.endswith(b"}"):
-            part = connection.recv(1 << 16)
-            assert part, answer
-            answer += part
-        return answer.startswith(b"HTTP/1.1 200")
-
     before = small.descriptors()
-    held = [send(small) for _ in range(24)]
-    assert all(is_answered(connection) for connection in held)
+    held = []
+    for _ in range(24):
+        held.append(send(small))
+        assert is_answered(held[-1])
     silent = send(small)
     assert read(send(small, HEAD + b"\r\n"))[0] == 503
     assert all(is_answered(connection) for connection in held)
@@ -537,7 +549,7 @@ def test_a_server_that_ends_answers_what_it_has_begun(
 ):
     """And cuts what does not end within its deadline."""
     make_publication(tmp_path / "publications", [], more={"long": LONG})
-    bounds = {"LEADMARTS_DRAIN_SECONDS": "3", "LEADMARTS_CLIENT_SECONDS": "30"}
+    bounds = {"LEADMARTS_DRAIN_SECONDS": "6", "LEADMARTS_CLIENT_SECONDS": "30"}
     with run_server(**bounds) as server:
         never = socket.socket()
         never.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -548,6 +560,7 @@ def test_a_server_that_ends_answers_what_it_has_begun(
         before = process.cpu_times().user
         query = b"select=t,x:n.sum()&order=t&limit=1"
         asking = send(server, b"GET %b?%b HTTP/1.1\r\nHost: x\r\n\r\n" % (MART.encode(), query))
+        assert httpx.get(f"{server.url}/health/live", timeout=60).is_success  # so it was read
         wait_until(lambda: process.cpu_times().user > before + 0.02, what="it to be worked on")
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)  # as to a whole group of processes
@@ -555,7 +568,7 @@ def test_a_server_that_ends_answers_what_it_has_begun(
         status, _, body = read(asking)
         assert (status, body) == (200, b'[{"t":"text 0","x":0}]')
         server.process.wait(30)
-        assert 2.5 < time.monotonic() - begun < 15
+        assert 5.5 < time.monotonic() - begun < 60
         never.close()
     assert server.log().count("Lead Marts stops.") == 1
 

@@ -94,7 +94,7 @@ def test_each_piece_of_a_question_takes_its_turn(
     file = tmp_path / "turns"
     counting = ["-m", "tests.api.counting_turns", str(file), "--port", "0"]
     # Its client has no document to hold answers against: to get that takes turns as well.
-    with run_server(counting) as server, httpx.Client(base_url=server.url) as client:
+    with run_server(counting) as server, httpx.Client(base_url=server.url, timeout=60) as client:
         for path, turns in TURNS.items():
             before = file.stat().st_size
             client.get(path)

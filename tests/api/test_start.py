@@ -268,10 +268,10 @@ def test_workers_take_each_others_tokens(run_server, make_publication, tmp_path,
                 assert client.get("/api/marketing/measurements").status_code == 200
 
 
-def test_several_workers_swap_at_one_moment(
+def test_several_workers_swap_only_when_all_had_time_to_look(
     run_server, make_publication, make_events, model, wait_until, tmp_path
 ):
-    """However far apart their looks are, and not before all of them had time to look."""
+    """That they mean the same moment is seen in tests/api/test_watching.py."""
     folder = tmp_path / "publications"
     make_publication(folder, make_events(1))
 
@@ -291,13 +291,9 @@ def test_several_workers_swap_at_one_moment(
             make_publication(folder, make_events(number))
             published = (folder / "current.json").stat().st_ctime
             os.utime(folder / "current.json", (0, 0))  # like a copy that keeps its times
-            moments = sorted(
-                wait_until(lambda n=number: len(served(n)) == 2 and served(n)).values()
-            )
-            assert served(number).keys() == served(1).keys()
-            first, second = (moment - published for moment in moments)
-            assert 0.9 < first <= second < 2
-            assert second - first < 0.2
+            moments = wait_until(lambda n=number: len(served(n)) == 2 and served(n))
+            assert moments.keys() == served(1).keys()
+            assert min(moments.values()) - published > 0.9
         with server.client() as client:
             assert client.get(WEEK).json() == model(make_events(3), "week")
 

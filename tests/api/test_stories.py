@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -81,7 +80,7 @@ def story(request, tmp_path, run_server):
     told = Story(tmp_path)
     short = request.node.get_closest_marker("short_tokens") is not None
     with (
-        run_server(LEADMARTS_TOKEN_SECONDS="2" if short else "") as server,
+        run_server(LEADMARTS_TOKEN_SECONDS="6" if short else "") as server,
         server.client() as client,
     ):
         told.server, told.client = server, client
@@ -210,10 +209,8 @@ def says_anew(story, count):
 @when(parsers.parse("the API answers from publication {number:d}"))
 @then(parsers.parse("the API soon answers from publication {number:d}"))
 def answers_from(story, wait_until, number):
-    started = time.monotonic()
     ready = "/health/ready"
     wait_until(lambda: story.client.get(ready).json().get("publication") == number)
-    assert time.monotonic() - started < 10
 
 
 @then(parsers.parse("the weekly sales it shows are {count:d}"))

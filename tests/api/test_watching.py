@@ -59,7 +59,7 @@ async def watching(folder, warm=None):
         yield serving
 
 
-async def until(condition, seconds=5):
+async def until(condition, seconds=60):
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 what is waited for sets no event
             await asyncio.sleep(0.02)
@@ -78,6 +78,34 @@ def test_a_clock_that_jumped_delays_nothing_for_long(
     now = time.time
     monkeypatch.setattr(module.time, "time", lambda: now() + jump)
     asyncio.run(go())
+
+
+def test_all_who_watch_swap_at_one_moment(tmp_path, make_publication, make_events, monkeypatch):
+    """However far apart their looks are."""
+    monkeypatch.setattr(
+        module, "SERVED_AFTER", 5.0
+    )  # however busy the machine is, they look sooner
+    moments, sleep = [], asyncio.sleep
+
+    async def noting(seconds):
+        if seconds != module.LOOK_EVERY:
+            moments.append(asyncio.get_running_loop().time() + seconds)
+        await sleep(seconds)
+
+    async def go():
+        make_publication(tmp_path, make_events(1))
+        async with watching(tmp_path) as one:
+            await sleep(0.4 * module.LOOK_EVERY)
+            async with watching(tmp_path) as other:
+                monkeypatch.setattr(module.asyncio, "sleep", noting)
+                await asyncio.to_thread(make_publication, tmp_path, make_events(2))
+                for serving in (one, other):
+                    while serving.publication.manifest.number != 2:
+                        await sleep(0.02)
+
+    asyncio.run(go())
+    first, second = moments
+    assert abs(first - second) < 0.05
 
 
 def test_a_refusal_is_tried_again_though_nothing_changed(
@@ -126,9 +154,10 @@ def test_a_file_that_another_program_held_is_tried_again_soon(
 
 
 def test_what_is_held_for_a_moment_is_waited_for_by_who_starts(
-    tmp_path, make_publication, make_events, hold
+    tmp_path, make_publication, make_events, monkeypatch, hold
 ):
     """Other workers serve it: an older one would be an older answer for a moment."""
+    monkeypatch.setattr(module, "HELD_FOR", 60)
     make_publication(tmp_path, make_events(1))
     holder = hold(tmp_path / make_publication(tmp_path, make_events(2)).file)
 
@@ -194,8 +223,8 @@ def test_a_refusal_is_tried_again_at_once_when_permissions_change(
 
     async def go():
         async with watching(tmp_path) as serving:
-            await asyncio.to_thread(holder.communicate)
             assert serving.refusal
+            await asyncio.to_thread(holder.communicate)
             path.chmod(0o444)
             await until(lambda: serving.publication)
 

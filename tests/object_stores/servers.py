@@ -80,7 +80,7 @@ class ObjectStore:
         A request is `METHOD /path?query`.
         """
         asked = {"at": request, "with": fate}
-        httpx.get(f"{self.url}/-/meet", params=asked).raise_for_status()
+        httpx.get(f"{self.url}/-/meet", params=asked, timeout=60).raise_for_status()
 
 
 @contextmanager
@@ -205,4 +205,4 @@ def _make_container(account: str, name: str) -> None:
     text += f"/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
     digest = hmac.digest(base64.b64decode(AZURITE_KEY), text.encode(), hashlib.sha256)
     headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"
-    httpx.put(f"{account}/{name}?restype=container", headers=headers).raise_for_status()
+    httpx.put(f"{account}/{name}?restype=container", headers=headers, timeout=60).raise_for_status()

@@ -56,6 +56,6 @@ class QuickDbt:
 
     def close(self) -> None:
         """End the process that the commands come from, and see that nothing went wrong in it."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         self._errors.close()
         assert self._process.returncode == 0, self._errors.name

@@ -139,6 +139,6 @@ def test_a_collector_that_is_away_costs_a_line_and_little_time(project: Project)
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
     )
     assert loaded.returncode == 0, loaded.stdout
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 90
     assert "Traceback" not in loaded.stdout
     assert "leads: 60 inserted" in loaded.stdout
