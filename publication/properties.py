@@ -23,7 +23,6 @@ QUERY_WORDS = frozenset(
         "date_cols",
         "dense",
         "end",
-        "format",
         "limit",
         "not",
         "offset",

@@ -17,22 +17,28 @@ if TYPE_CHECKING:
 
 MOMENT = "replace(cast({} as varchar), ' ', 'T')"
 
-TEXTS = {
+REAL = "cast(cast({} as varchar) as double)"
+"""A number of 32 bits as one of 64: that of its text, which reads back as the same 32 bits. The one
+that it is exactly has digits that nobody wrote: 4957.02001953125 for 4957.02."""
+
+PLAIN = {
+    "FLOAT": REAL,
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), MOMENT),
     "TIMESTAMP WITH TIME ZONE": f"{MOMENT} || ':00'",  # UTC on every connection to a publication
     "TIME": "cast({} as varchar)",
     "INTERVAL": "cast({} as varchar)",
     "BLOB": "base64({})",
 }
-"""The text of what JSON and CSV have no type for: moments as ISO 8601 has them, bytes in base64
-(RFC 4648 §4)."""
+"""What JSON and CSV have instead of a value that they have no type for: moments as ISO 8601 has
+them, bytes in base64 (RFC 4648 §4), and numbers of 32 bits as :data:`REAL` has them."""
 
 TYPED = {
     **dict.fromkeys(("INTERVAL", "UUID", "ENUM"), "VARCHAR"),
     "TIMESTAMP_S": "TIMESTAMP_MS",
+    "FLOAT": "DOUBLE",
 }
-"""What Arrow and Parquet have instead of a type that one of them lacks. DuckDB itself makes
-decimals of the largest whole numbers."""
+"""What Arrow and Parquet have instead of a type that one of them, JSON or CSV lacks. DuckDB itself
+makes decimals of the largest whole numbers."""
 
 WORDS = (("NaN", "isnan({})"), ("Infinity", "{} > 0"), ("-Infinity", "{} < 0"))
 """The numbers that are none, as PostgreSQL writes them."""
@@ -57,18 +63,26 @@ def as_flat(column: Selected) -> str:
     kind = read(column.type)
     if kind.nested:
         return f"cast(to_json({as_strict_json(column)}) as varchar)"
-    return _scalar(column.sql, kind) if kind.kind in TEXTS else as_typed(column)
+    return _scalar(column.sql, kind) if kind.kind in PLAIN else as_typed(column)
 
 
 def as_typed(column: Selected) -> str:
     """SQL of a column for formats with types of their own."""
     kind = read(column.type)
-    typed = kind.spelled(_typed)
-    return column.sql if typed == kind.spelled(_same) else f"cast({column.sql} as {typed})"
+    sql, last = column.sql, kind.spelled(_same)
+    for spelling in (_through, _typed):
+        if (wanted := kind.spelled(spelling)) != last:
+            sql, last = f"cast({sql} as {wanted})", wanted
+    return sql
 
 
 def _same(scalar: Type) -> str:
     return scalar.name
+
+
+def _through(scalar: Type) -> str:
+    """What a value becomes on its way to :data:`TYPED`: a number of 32 bits its text."""
+    return "VARCHAR" if scalar.kind == "FLOAT" else scalar.name
 
 
 def _typed(scalar: Type) -> str:
@@ -111,7 +125,7 @@ def _json(sql: str, kind: Type, *, strict: bool, depth: int = 0) -> str:
 def _scalar(sql: str, kind: Type, *, strict: bool = False) -> str:
     if strict and kind.kind in FLOATING:
         cases = " ".join(f"when {what.format(sql)} then to_json('{word}')" for word, what in WORDS)
-        return f"case when isfinite({sql}) then to_json({sql}) {cases} end"
+        return f"case when isfinite({sql}) then to_json({_scalar(sql, kind)}) {cases} end"
     if kind.kind in SCALARS:
-        return TEXTS.get(kind.kind, "{}").replace("{}", sql)
+        return PLAIN.get(kind.kind, "{}").replace("{}", sql)
     return f"cast({sql} as varchar)"

@@ -47,6 +47,9 @@ class Selected(msgspec.Struct, frozen=True):
     type: str
 
 
+Grouped = list[tuple[Term, str]]
+"""What rows are grouped by beside aggregates, and its SQL."""
+
 Expression = Callable[[Selected], str]
 """How a column is written for a format."""
 
@@ -166,12 +169,13 @@ class _Writer:
         source = f"from main.{quoted(self._mart.name)} as mart"
         if question.conditions:
             source += " where " + " and ".join(map(self._conditions.sql, question.conditions))
-        grouped = [term for term in terms if term.aggregate is None]
-        aggregated = len(grouped) < len(terms)
-        if aggregated and grouped:
-            source += " group by " + ", ".join(self._term(term)[0] for term in grouped)
         made = {term.name for term in terms if term.aggregate} - set(self._columns)
-        by = self._order(question.order, grouped if aggregated else None, made)
+        grouped = None
+        if any(term.aggregate for term in terms):
+            grouped = [(term, self._term(term)[0]) for term in terms if not term.aggregate]
+        if grouped:
+            source += " group by " + ", ".join(sql for _, sql in grouped)
+        by = self._order(question.order, grouped, made)
         return Statement(
             columns=columns,
             source=source,
@@ -226,35 +230,51 @@ class _Writer:
         return sql, kind
 
     def _order(
-        self, asked: tuple[Order, ...], grouped: list[Term] | None, made: set[str]
+        self, asked: tuple[Order, ...], grouped: Grouped | None, made: set[str]
     ) -> list[str]:
         """Order totally, so that pages neither repeat nor miss a row."""
         if grouped is None and self._mart.sorted and _is_start(asked, self._mart.grain):
             return []  # the file has its rows in this order already
-        if grouped is None:
-            sorted_by = {name: of_mart(column) for name, column in self._columns.items()}
-            rest = list(self._mart.grain)
-        else:
-            sorted_by = {str(term.column): self._term(term)[0] for term in grouped}
-            rest = list(sorted_by)
-        by = []
+        by: dict[str, str] = {}
         for order in asked:
-            if order.column in made:
-                raise Refused(
-                    f"order={shown(order.column)} is by what is made of a column, which is not "
-                    "supported; order by columns."
-                )
-            self._table.column(order.column)
-            if order.column not in sorted_by:
-                raise Refused(
-                    f"order={shown(order.column)} is not possible beside aggregates: "
-                    "select the column too."
-                )
             first = order.descending if order.nulls_first is None else order.nulls_first
             way = "desc" if order.descending else "asc"
-            by.append(f"{sorted_by[order.column]} {way} nulls {'first' if first else 'last'}")
-        ordered = [order.column for order in asked]
-        return by + [f"{sorted_by[name]} asc nulls last" for name in rest if name not in ordered]
+            by.setdefault(
+                self._ordered(order.column, grouped, made),
+                f"{way} nulls {'first' if first else 'last'}",
+            )
+        if grouped is None:
+            rest = [of_mart(self._columns[name]) for name in self._mart.grain]
+        else:
+            rest = [sql for _, sql in grouped]
+        for sql in rest:
+            by.setdefault(sql, "asc nulls last")
+        return [f"{sql} {way}" for sql, way in by.items()]
+
+    def _ordered(self, name: str, grouped: Grouped | None, made: set[str]) -> str:
+        """SQL of what an element of ``order`` is by; beside aggregates, of what is selected."""
+        if name in made:
+            raise Refused(
+                f"order={shown(name)} is by what is made of a column, which is not supported; "
+                "order by columns."
+            )
+        column = of_mart(self._table.column(name))
+        if grouped is None:
+            return column
+        selected = {sql for term, sql in grouped if term.column == name}
+        if column in selected:
+            return column
+        if not selected:
+            raise Refused(
+                f"order={shown(name)} is not possible beside aggregates: select the column too."
+            )
+        if len(selected) > 1:
+            raise Refused(
+                f"order={shown(name)} is not possible beside aggregates and several casts of "
+                f"{shown(name)}: select it without a cast too.",
+                "42803",
+            )
+        return selected.pop()
 
 
 def _is_start(asked: tuple[Order, ...], grain: tuple[str, ...]) -> bool:

@@ -33,8 +33,7 @@ Kinds = dict[str, Any]
 FIELD = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
 
 AS_WRITTEN: dict[str, Callable[[Any], Any]] = {
-    "float": np.float32,
-    "double": float,
+    **dict.fromkeys(("float", "double"), float),
     "decimal": lambda value: Decimal(str(value)),
     "date": date.fromisoformat,
     "time": time.fromisoformat,
@@ -48,7 +47,6 @@ AS_WRITTEN: dict[str, Callable[[Any], Any]] = {
 
 AS_TYPED: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("hugeint", "uhugeint"), int),
-    "float": np.float32,
     "uuid": UUID,
 }
 """From Arrow and Parquet."""
@@ -150,8 +148,8 @@ def alike(value: Any) -> Any:
             return {name: alike(one) for name, one in value.items()}
         case list():
             return [alike(one) for one in value]
-        case float() | np.float32():
-            return (type(value).__name__, repr(float(value)))
+        case float():
+            return ("float", repr(value))
         case datetime():
             return (value.utcoffset(), value)  # with a zone or without
         case Decimal() | int() if not isinstance(value, bool):

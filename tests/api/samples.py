@@ -8,8 +8,6 @@ from math import inf, nan
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-
 GREATEST = 10**38 - 1
 
 TEXTS = {
@@ -32,6 +30,7 @@ REALS = {
     "'-inf'": -inf,
     "123456789": 123456789.0,
 }
+BEYOND_REAL = {"'1e300'", "'5e-324'"}
 MOMENTS = {
     "'2024-02-29 12:34:56'": datetime(2024, 2, 29, 12, 34, 56),  # noqa: DTZ001 -- it has no zone
     "'0001-01-01 00:00:00'": datetime(1, 1, 1),  # noqa: DTZ001
@@ -50,9 +49,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     },
     "HUGEINT": {str(GREATEST): GREATEST, f"'-{GREATEST}'": -GREATEST},
     "UHUGEINT": {f"'{GREATEST}'": GREATEST, str(2**64): 2**64},
-    "FLOAT": {
-        sql: np.float32(value) for sql, value in REALS.items() if sql not in {"'1e300'", "'5e-324'"}
-    },
+    "FLOAT": {sql: value for sql, value in REALS.items() if sql not in BEYOND_REAL}
+    | {"'4957.02'": 4957.02, "'3.4028235e38'": 3.4028235e38, "123456789": 123456790.0},
     "DOUBLE": REALS,
     "DECIMAL(4,2)": {"-0.5": Decimal("-0.5"), "99.99": Decimal("99.99")},
     "DECIMAL(18,4)": {"'99999999999999.9999'": Decimal("99999999999999.9999")},
@@ -92,6 +90,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     },
     "INTEGER[]": {"[1, null]": [1, None], "[]": []},
     "DOUBLE[]": {"['nan', '-inf', '0.1', null, '-0.0']": [nan, -inf, 0.1, None, -0.0], "[]": []},
+    "FLOAT[]": {"['nan', '-inf', '0.1', null, '-0.0']": [nan, -inf, 0.1, None, -0.0], "[]": []},
     "VARCHAR[][]": {"""[['a', null, 'b"'], null, []]""": [["a", None, 'b"'], None, []]},
     "UHUGEINT[]": {f"['{GREATEST}', '1']": [GREATEST, 1]},
     "BLOB[]": {r"['\x00\xFF', null]": [b"\x00\xff", None]},
@@ -116,6 +115,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
             "NaN": None,
         },
     },
+    "STRUCT(f FLOAT, l FLOAT[])": {
+        "{'f': '535.41', 'l': ['1e-45', null]}": {"f": 535.41, "l": [1e-45, None]},
+        "{'f': 'nan', 'l': null}": {"f": nan, "l": None},
+    },
     "STRUCT(d DATE, l STRUCT(i BLOB[])[])": {
         r"{'d': '2024-02-29', 'l': [{'i': ['\x00', null]}, null, {'i': null}]}": {
             "d": date(2024, 2, 29),
@@ -123,6 +126,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         }
     },
     "MAP(VARCHAR, INTEGER)": {"map {'a': 1, '': null}": {"a": 1, "": None}, "map {}": {}},
+    "MAP(VARCHAR, FLOAT)": {"map {'a': '4957.02', 'b': 'inf'}": {"a": 4957.02, "b": inf}},
     "MAP(VARCHAR, DOUBLE[])": {"map {'a\"b': ['nan'], 'c': null}": {'a"b': [nan], "c": None}},
 }
 """By the type: SQL of a value, and the value. An interval is its text."""

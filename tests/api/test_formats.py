@@ -5,6 +5,7 @@ from time import monotonic
 
 import duckdb
 import httpx
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from pyarrow import ipc, parquet
@@ -130,6 +131,17 @@ def test_casts_and_aggregates_are_equal_in_four_formats(many, client):
     query = "?select=" + ",".join(f"{name}:{name}.min()" for name in types)
     smallest = {n: rows[place][n] for n, place in zip(types, places, strict=True)}
     assert_equal(contents_of(client, "everything", query), types_of(types), [smallest])
+
+
+def test_a_real_is_the_number_that_is_written(client):
+    """In every format: the shortest that reads back as it, and not the one that it is exactly."""
+    expected = [{"x": float(str(np.float32(n / 7)))} for n in range(1, 1001)]
+    contents = contents_of(client, "long", "?select=x::real&n=gte.1&limit=1000")
+    assert_equal(contents, types_of({"x": "FLOAT"}), expected)
+    texts = [{"x": str(row["x"])} for row in expected]
+    contents = contents_of(client, "long", "?select=x:x::real.min()::text,n&n=gte.1&limit=1000")
+    kinds = types_of({"x": "VARCHAR", "n": "BIGINT"})
+    assert_equal(contents, kinds, [row | {"n": n} for n, row in enumerate(texts, 1)])
 
 
 @pytest.mark.parametrize("to", ["date", "timestamp"])

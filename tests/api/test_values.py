@@ -48,6 +48,7 @@ COLUMNS = {
     "a-b": ("varchar", "x", ""),
     "a.b": ("varchar", "y", ""),
     "odd": ("varchar", '(, "', ""),
+    "format": ("varchar", "csv", "json"),
 }
 """The types of a mart's columns, and what they hold; in a third row all are null."""
 
@@ -200,6 +201,7 @@ def test_whole_numbers_are_not_rounded(find, kind):
         ("and", '("a.b".eq.y)', [1]),
         ("or", '(odd.eq."(, \\"",odd.eq."x"y)', [1]),
         ("odd", 'in.("(, \\"","x"y)', [1]),
+        ("format", "eq.csv", [1]),
     ],
 )
 def test_what_a_filter_finds(find, column, text, expected):
