@@ -8,11 +8,14 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 
 from api.asking import Window
+from api.auth.permission import may_read
 from api.comparison import differences
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.marts import CONTENT_RANGE, NEXT, may_read, named, next_link, parameter, set_range
+from api.named import named
 from api.opened import OpenPublication
+from api.parameters import parameter
+from api.parts import CONTENT_RANGE, NEXT, next_link, set_range
 from api.pinned import chosen, numbered, opened_as
 from api.problems import MartProblem, documented
 from api.requests import AnyRequest
@@ -99,7 +102,7 @@ async def list_changes(
         same = number == newer.manifest.number
         older = newer if same else await opened_as(request, number, publication)
         (now, suffix), (before, _) = named(newer, mart), named(older, mart)
-        may_read(request, publication, now, before)
+        may_read(request, now.name, publication, newer, older)
         if suffix:
             raise Refused(TAKEN)
         question = parse(
@@ -132,10 +135,9 @@ async def list_changes(
             "changes": [msgspec.Raw(one.encode()) for one in found[: bounds.rows]],
         }
     )
-    pinned = "publication" in request.query_params
-    control = keeping(named=pinned, everyone=now.is_open and before.is_open)
     said = ("changes", mart, number, newer.manifest.number, older.manifest.digest, window, bounds)
-    response: Response[Any] = newer.answer(body, msgspec.json.encode(said).decode(), control)
+    canonical = msgspec.json.encode(said).decode()
+    response: Response[Any] = newer.answer(body, canonical, keeping(request))
     set_range(response, window, min(len(found), bounds.rows), None, cut=cut)
     if cut:
         response.headers["Link"] = next_link(request, newer, window, bounds.rows)

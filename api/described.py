@@ -137,9 +137,19 @@ def _operation(of_any: Document, mart: Mart) -> Document:
             **FILES,
         }
     name_mart(operation, mart.name)
+    say_who_may_read(operation, mart)
+    return operation
+
+
+def say_who_may_read(operation: Document, mart: Mart) -> None:
+    """Say in an operation about one mart which token it needs, if it needs one.
+
+    Args:
+        operation: The operation, as if that were not known.
+        mart: The mart.
+    """
     if mart.is_open:
-        del responses["401"], responses["403"]
+        del operation["responses"]["401"], operation["responses"]["403"]
         operation["security"] = []
     else:
         operation["security"] = [{"OAuth2": sorted(mart.needs)}, {"Bearer": []}]
-    return operation

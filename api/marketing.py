@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
-from api.auth.bearer import require
+from api.auth.permission import may_read, require
 from api.conversions import (
     MART,
     SCOPE,
@@ -26,16 +26,12 @@ from api.conversions import (
 )
 from api.dialect.question import FARTHEST
 from api.opened import OpenPublication
-from api.pages import LARGEST, USUAL, Page
+from api.pages import LARGEST, LONGEST, USUAL, Page
 from api.parameters import given_once, refuse_null
 from api.pinned import chosen
 from api.problems import documented
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED, keeping
-
-LONGEST = 8_000
-"""How many characters the filters have at most, written as a query: each page links to four
-others with all of them, and clients and proxies bound what they take in headers."""
 
 
 class Measurements(msgspec.Struct):
@@ -135,8 +131,10 @@ async def source(
         ),
     ] = None,
 ) -> OpenPublication:
-    """Choose the publication to answer from."""
-    return await chosen(request, publication)
+    """Choose the publication to answer from, whose mart the request may read."""
+    source = await chosen(request, publication)
+    may_read(request, MART, publication, source)
+    return source
 
 
 Element = TypeVar("Element")
@@ -155,8 +153,7 @@ async def _answer(  # noqa: PLR0913, PLR0917 -- everything a list depends on
     with source.leases:
         elements, total = await read(source, selected, page)
     question = f"{read.__name__} {msgspec.json.encode((selected, page)).decode()}"
-    control = keeping(named="publication" in request.query_params, everyone=False)
-    response = source.answer(envelope(elements), question, control)
+    response = source.answer(envelope(elements), question, keeping(request))
     path = request.scope["path"].rstrip("/") + "/"
     number = source.manifest.number
     response.headers["Link"] = page.links(path, selected.pairs, number, total)
@@ -183,7 +180,7 @@ PAGED = (
 
 SHARED: dict[str, Any] = {
     "tags": ["Marketing"],
-    "guards": [require(SCOPE, MART)],
+    "guards": [require(SCOPE)],
     "security": [{"OAuth2": [SCOPE]}, {"Bearer": []}],
     "dependencies": {
         "selected": Provide(filters, sync_to_thread=False),

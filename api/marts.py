@@ -1,7 +1,6 @@
 """The rows of every mart, in PostgREST's read dialect and four formats."""
 
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get
@@ -10,20 +9,21 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 
-from api.asking import Asked, NotThatMany, Window
-from api.auth.bearer import admit
+from api.asking import Asked, Window
+from api.auth.permission import may_read
 from api.described import FILES, SINGULAR
 from api.dialect.parsing import parse
-from api.formats import FORMATS, FileFormat
+from api.formats import FileFormat
+from api.named import named
 from api.opened import OpenPublication
+from api.parameters import parameter
+from api.parts import CONTENT_RANGE, NEXT, next_link, set_range
 from api.pinned import chosen
 from api.problems import MartProblem, documented
-from api.quoting import shown
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED, keeping
 from api.streaming import streamed
 from api.wanted import Wanted, read_wanted
-from publication import Mart
 
 if TYPE_CHECKING:
     from api.settings import Bounds
@@ -32,31 +32,6 @@ HELD = 1 << 20
 """Up to how many bytes an answer is made whole and kept; a longer one is sent while it is made."""
 
 Row = dict[str, Any]
-
-
-def parameter(
-    name: str,
-    where: str,
-    description: str,
-    least: int | None = None,
-    *,
-    required: bool = False,
-) -> dict[str, Any]:
-    """Describe a parameter that a route reads by itself, for the OpenAPI document.
-
-    Args:
-        name: Its name.
-        where: ``query`` or ``header``.
-        description: What it is.
-        least: Its least value, if it is a whole number; else it is text.
-        required: Whether it must be given.
-    """
-    schema: dict[str, Any] = (
-        {"type": "string"} if least is None else {"type": "integer", "minimum": least}
-    )
-    said = {"name": name, "in": where, "description": description, "schema": schema}
-    return said | {"required": True} if required else said
-
 
 PARAMETERS = [
     parameter("select", "query", "Columns, `alias:column`, `column::type`, `column.sum()`, ..."),
@@ -71,20 +46,6 @@ PARAMETERS = [
     parameter("Accept-Profile", "header", "The schema; there is only `public`."),
 ]
 """What the route takes besides columns, for the OpenAPI document."""
-
-NEXT = ResponseHeader(
-    name="Link",
-    value="",
-    description="The next part (RFC 8288), where an answer in JSON was cut.",
-    documentation_only=True,
-)
-
-CONTENT_RANGE = ResponseHeader(
-    name="Content-Range",
-    value="",
-    description="Which these are, and of how many: `0-9/120`, or `0-9/*` if they were not counted.",
-    documentation_only=True,
-)
 
 ROWS = (
     *PUBLISHED,
@@ -157,16 +118,14 @@ async def read_mart(
     bounds: Bounds = request.app.state.bounds
     source = await chosen(request, publication)
     found, suffix = named(source, mart)
-    may_read(request, publication, found)
-    given = list(request.query_params.multi_items())
-    others = [one for one in given if one[0] != "publication"]
-    question = parse(others)
+    may_read(request, found.name, publication, source)
+    given = request.query_params.multi_items()
+    question = parse((name, value) for name, value in given if name != "publication")
     wanted = read_wanted(request, suffix, Window(question.offset, question.limit))
     asked = Asked(source, found, question)
     said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
     canonical = msgspec.json.encode(said).decode()
-    control = keeping(named=len(others) < len(given), everyone=found.is_open)
-    response = source.answer(b"", canonical, control, wanted.media_type)
+    response = source.answer(b"", canonical, keeping(request), wanted.media_type)
     response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
     if wanted.applied:
         response.headers["Preference-Applied"] = wanted.applied
@@ -217,73 +176,6 @@ async def _file(
             return streamed(request, response, held, parts)
     response.content = b"".join(held)
     return response
-
-
-def set_range(
-    response: Response[bytes], window: Window, rows: int, total: int | None, *, cut: bool = False
-) -> None:
-    """Say which rows an answer has, and by its status whether there are others.
-
-    From right behind the last row on it is an empty part, from farther behind an error
-    (``rangeStatus`` of PostgREST's RangeQuery.hs).
-
-    Raises:
-        NotThatMany: There are none so far behind.
-    """
-    if total is not None and window.offset > total:
-        raise NotThatMany(total, window.offset)
-    last = f"{window.offset}-{window.offset + rows - 1}" if rows else "*"
-    response.headers["Content-Range"] = f"{last}/{'*' if total is None else total}"
-    response.status_code = 206 if cut or (total is not None and rows < total) else 200
-
-
-def named(publication: OpenPublication, name: str) -> tuple[Mart, str | None]:
-    """Find a mart by its name, which a format may follow: `lead_event_counts_weekly.csv`.
-
-    Returns:
-        The mart, and the format's suffix if there is one.
-
-    Raises:
-        HTTPException: 404: there is no such mart, or no such format.
-    """
-    marts = publication.marts
-    plain, _, suffix = name.partition(".")
-    if plain not in marts:
-        raise HTTPException(
-            f"There is no mart {shown(plain)} in publication {publication.manifest.number}; "
-            f"there are {', '.join(marts)}.",
-            status_code=404,
-        )
-    if plain != name and suffix not in FORMATS:
-        raise HTTPException(
-            f"There is no format {shown(suffix)}; there are {', '.join(FORMATS)}.", status_code=404
-        )
-    return marts[plain], suffix or None
-
-
-def may_read(request: AnyRequest, served: OpenPublication, *asked: Mart) -> None:
-    """Let a request read a mart if it may: as the mart is now and, if it is older, as it was.
-
-    Raises:
-        NotAuthorizedException: It needs a token.
-        PermissionDeniedException: The token lacks a scope.
-    """
-    marts = [one for mart in asked for one in (mart, served.marts.get(mart.name, mart))]
-    if not all(mart.is_open for mart in marts):
-        admit(request, frozenset[str]().union(*(mart.needs for mart in marts)))
-
-
-def next_link(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
-    """Link to the rows after those that one answer holds."""
-    kept = [
-        (name, value)
-        for name, value in request.query_params.multi_items()
-        if name not in {"offset", "limit", "publication"}
-    ]
-    limit = [] if window.limit is None else [("limit", str(window.limit - most))]
-    number = ("publication", str(source.manifest.number))
-    query = urlencode([*kept, *limit, ("offset", str(window.offset + most)), number])
-    return f'<{request.scope["path"]}?{query}>; rel="next"'
 
 
 ROUTES = [read_mart]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 import yaml
@@ -13,14 +13,24 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 
 from api import __version__
-from api.described import describe_marts
+from api.described import describe_marts, say_who_may_read
 from api.links import add_links
 from api.opened import OpenPublication
 
 Document = dict[str, Any]
 
-Example = Callable[[OpenPublication], Awaitable[Any]]
-"""Reads from a publication what a route that is open to everyone would answer."""
+
+class Example(NamedTuple):
+    """An example of the answer of a route about one mart.
+
+    Attributes:
+        mart: The mart's name.
+        read: Reads from a publication what the route would answer.
+    """
+
+    mart: str
+    read: Callable[[OpenPublication], Awaitable[Any]]
+
 
 DESCRIPTION = """\
 Weekly and monthly marts over leads, read-only.
@@ -229,7 +239,8 @@ async def document_of(
     Args:
         publication: What is served, if anything is.
         template: From :func:`skeleton`.
-        examples: Per ``operationId``, what reads an example.
+        examples: Per ``operationId``, what gives an example. Everybody may read the document, so it
+            has those of open marts alone.
     """
     document: Document = msgspec.json.decode(msgspec.json.encode(template))
     if publication is None:
@@ -241,9 +252,12 @@ async def document_of(
     )
     for path in document["paths"].values():
         for operation in path.values():
-            if read := examples.get(operation["operationId"]):
-                content = operation["responses"]["200"]["content"]["application/json"]
-                content["example"] = msgspec.to_builtins(await read(publication))
+            if example := examples.get(operation["operationId"]):
+                mart = publication.marts[example.mart]
+                say_who_may_read(operation, mart)
+                if mart.is_open:
+                    content = operation["responses"]["200"]["content"]["application/json"]
+                    content["example"] = msgspec.to_builtins(await example.read(publication))
     describe_marts(document, manifest)
     columns = {
         column.name: column.description for mart in manifest.marts for column in mart.columns

@@ -10,11 +10,26 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LONGEST = 8_000
+"""How many characters what a link repeats has at most: clients and proxies bound what they take in
+headers."""
+
 USUAL = 10
 """How many elements a page has if nothing is said."""
 
 LARGEST = 100
 """How many elements a page has at most."""
+
+
+def link(relation: str, path: str, query: Iterable[tuple[str, str]]) -> str:
+    """Write an element of the ``Link`` header (RFC 8288 §3), relative to the server.
+
+    Args:
+        relation: What is there, such as `next`.
+        path: Its path, not quoted.
+        query: Its query's names and values.
+    """
+    return f'<{quote(path)}?{urlencode([*query])}>; rel="{relation}"'
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +67,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     def links(
         self, path: str, query: Iterable[tuple[str, str]], publication: int, total: int
     ) -> str:
-        """Write the ``Link`` header's value (RFC 8288 §3), relative to the server.
+        """Write the ``Link`` header's value.
 
         All links name the publication: a newer one in between moves nothing from page to page.
 
@@ -64,6 +79,6 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         """
         asked = [*query, ("page_size", str(self.page_size)), ("publication", str(publication))]
         return ", ".join(
-            f'<{quote(path)}?{urlencode([*asked, ("offset", str(offset))])}>; rel="{name}"'
+            link(name, path, [*asked, ("offset", str(offset))])
             for name, offset in self.others(total).items()
         )

@@ -1,8 +1,8 @@
-"""The parameters of a query: which a route takes, and what is wrong with those that it got."""
+"""The parameters of a route: which it takes, and what is wrong with those that it got."""
 
 from datetime import date
 from http import HTTPStatus
-from typing import Literal, cast, get_origin
+from typing import Any, Literal, cast, get_origin
 
 from litestar.exceptions import ClientException, ValidationException
 from litestar.typing import FieldDefinition
@@ -12,6 +12,30 @@ from api.requests import AnyRequest
 
 EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
 """What a parameter takes, by its type."""
+
+
+def parameter(
+    name: str,
+    where: str,
+    description: str,
+    least: int | None = None,
+    *,
+    required: bool = False,
+) -> dict[str, Any]:
+    """Describe a parameter that a route reads by itself, for the OpenAPI document.
+
+    Args:
+        name: Its name.
+        where: ``query`` or ``header``.
+        description: What it is.
+        least: Its least value, if it is a whole number; else it is text.
+        required: Whether it must be given.
+    """
+    schema: dict[str, Any] = (
+        {"type": "string"} if least is None else {"type": "integer", "minimum": least}
+    )
+    said = {"name": name, "in": where, "description": description, "schema": schema}
+    return said | {"required": True} if required else said
 
 
 def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: set[str]) -> None:

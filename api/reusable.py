@@ -31,15 +31,16 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 """An answer from a publication that the request names never changes (RFC 8246)."""
 
 
-def keeping(*, named: bool, everyone: bool) -> str:
-    """Who may keep an answer, and how long: the value of ``Cache-Control``.
+def keeping(request: AnyRequest) -> str:
+    """How long an answer from a publication may be kept: the value of ``Cache-Control``.
+
+    It says `public`; where a permission was needed, :func:`api.answers.kept_by` makes that
+    `private`.
 
     Args:
-        named: Whether the request names the publication.
-        everyone: Whether everyone may read it; else only the client itself keeps it.
+        request: The request, which may name the publication.
     """
-    cache_control = IMMUTABLE if named else CACHE_CONTROL
-    return cache_control if everyone else cache_control.replace("public", "private")
+    return IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
 
 
 HEADERS = (

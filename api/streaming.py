@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Stream
 from loguru import logger
 
-from api.answers import coded, varying
+from api.answers import coded, kept_by, varying
 from api.negotiation import Compressor, choose_coding, is_current
 from api.problems import no_coding
 
@@ -51,6 +51,7 @@ def streamed(
         **described.headers,
         "ETag": tag.decode(),
         "Vary": varying(described.headers["Vary"], guarded=guarded),
+        "Cache-Control": kept_by(described.headers["Cache-Control"], guarded=guarded),
     }
     known = ", ".join(request.headers.getall("if-none-match", []))
     if known and is_current(known.encode("latin-1"), tag):

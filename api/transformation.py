@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
+from api.auth.permission import may_read
 from api.counts import (
     EVENT_DATES,
     MONTHS,
@@ -63,8 +64,9 @@ def selection(
 
 
 async def _answer(
-    publication: OpenPublication, grain: Grain[Element], selected: Selection
+    request: AnyRequest, publication: OpenPublication, grain: Grain[Element], selected: Selection
 ) -> Response[list[Element]]:
+    may_read(request, grain.mart, publication)
     question = f"{grain.element.__name__} {msgspec.json.encode(selected).decode()}"
     return publication.answer(await count(publication, grain, selected), question)
 
@@ -73,8 +75,9 @@ SHARED: dict[str, Any] = {
     "tags": ["Transformation"],
     "response_description": "The counts, oldest period first.",
     "dependencies": {"selected": Provide(selection, sync_to_thread=False)},
+    "security": [{}, {"Bearer": []}],
     "response_headers": PUBLISHED,
-    "responses": documented(400, 406, 503),
+    "responses": documented(400, 401, 403, 406, 503),
 }
 """What the routes' descriptions have in common."""
 
@@ -86,13 +89,13 @@ SHARED: dict[str, Any] = {
     **SHARED,
 )
 async def count_date_by_week(
-    publication: OpenPublication, selected: Selection
+    request: AnyRequest, publication: OpenPublication, selected: Selection
 ) -> Response[list[WeekCounts]]:
     """Count the leads that had each event, by ISO week: one element per week with an event.
 
     A lead counts in the week of each of its event dates.
     """
-    return await _answer(publication, WEEKS, selected)
+    return await _answer(request, publication, WEEKS, selected)
 
 
 @get(
@@ -102,13 +105,13 @@ async def count_date_by_week(
     **SHARED,
 )
 async def count_date_by_month(
-    publication: OpenPublication, selected: Selection
+    request: AnyRequest, publication: OpenPublication, selected: Selection
 ) -> Response[list[MonthCounts]]:
     """Count the leads that had each event, by month: one element per month with an event.
 
     A lead counts in the month of each of its event dates.
     """
-    return await _answer(publication, MONTHS, selected)
+    return await _answer(request, publication, MONTHS, selected)
 
 
 ROUTES = [count_date_by_week, count_date_by_month]
@@ -118,7 +121,7 @@ def _example(grain: Grain[Element]) -> Example:
     async def latest(publication: OpenPublication) -> list[Element]:
         return (await count(publication, grain, Selection()))[-2:]
 
-    return latest
+    return Example(grain.mart, latest)
 
 
 EXAMPLES = {"countDatesByWeek": _example(WEEKS), "countDatesByMonth": _example(MONTHS)}

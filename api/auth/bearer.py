@@ -1,27 +1,20 @@
-"""Bearer tokens on requests (RFC 6750): which scopes one grants, and which a route asks for."""
+"""Bearer tokens on requests (RFC 6750), and which scopes one grants."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import NotAuthorizedException
 
 from api.auth.tokens import Grant, TokenInvalid, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from litestar.connection import ASGIConnection
-    from litestar.handlers import BaseRouteHandler
+    from collections.abc import Mapping
 
     from api.auth.users import Users
-    from api.opened import OpenPublication
-
-    Connection = ASGIConnection[Any, Any, Any, Any]
-    Guard = Callable[[Connection, BaseRouteHandler], None]
 
 REALM = 'Bearer realm="Lead Marts"'
 
@@ -102,54 +95,3 @@ class Bearer:
 def _refusal(sentence: str) -> NotAuthorizedException:
     challenge = f'{REALM}, error="invalid_token", error_description="{sentence}"'
     return NotAuthorizedException(sentence, headers={"WWW-Authenticate": challenge})
-
-
-def require(scope: str, mart: str) -> Guard:
-    """Make a guard that lets only tokens with the right scopes through.
-
-    Args:
-        scope: What the route needs, such as ``marketing:read``.
-        mart: The mart that it reads. If the publication that is served names another scope for
-            it, that is needed too, for older publications as well.
-
-    Returns:
-        A guard. It answers 401 where there is no good token, and 403 where it lacks a scope.
-    """
-
-    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-        publication: OpenPublication | None = connection.scope["state"]["publication"]
-        served = publication.marts.get(mart) if publication else None
-        admit(connection, frozenset({scope}) | (served.needs if served else frozenset()))
-
-    return guard
-
-
-def admit(connection: Connection, needed: frozenset[str]) -> None:
-    """Let a request through only with a good token that has some scopes.
-
-    It tells the layer in front of the framework which scopes the answer is for; what that layer
-    asks by itself, to have answers ready, is let through.
-
-    Args:
-        connection: The request.
-        needed: The scopes; with none of them any good token will do.
-
-    Raises:
-        NotAuthorizedException: There is no good token.
-        PermissionDeniedException: It lacks a scope.
-    """
-    state = connection.scope["state"]
-    state["permission"] = needed
-    if state.get("trusted"):
-        return
-    lines = [value for name, value in connection.scope["headers"] if name == b"authorization"]
-    bearer: Bearer = connection.app.state.bearer
-    granted = bearer.scopes(b", ".join(lines) if lines else None)
-    if missing := " ".join(sorted(needed - granted)):
-        raise PermissionDeniedException(
-            f"The token does not permit this: it lacks the scope {missing}.",
-            headers={
-                "WWW-Authenticate": f'{REALM}, error="insufficient_scope", '
-                f'scope="{" ".join(sorted(needed))}"'
-            },
-        )

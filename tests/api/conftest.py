@@ -125,17 +125,19 @@ def publish(
     *,
     keep: int = 5,
     scope: str | None = "marketing:read",
+    scopes: Mapping[str, str | None] | None = None,
     more: Mapping[str, str] | None = None,
     keys: int = 1,
 ) -> Manifest:
     """Publish the marts of some events and conversions, as a dbt run would.
 
-    More open marts are made of SQL, by name; their first column is their grain, or so many of them.
+    More marts are made of SQL, by name; their first column is their grain, or so many of them.
     As in a build, their rows are in its order.
 
     Without conversions (None) it is what a version without that mart published. The scope is that
-    of the mart of conversions.
+    of the mart of conversions; others are open, but for those that have one by their name.
     """
+    scopes = scopes or {}
     link = folder.parent / "marts.duckdb"
     store = Store(folder, link=link, keep=keep, keep_for=timedelta(0))
     staged = store.stage("a-test")
@@ -166,7 +168,7 @@ def publish(
                     name=mart,
                     description=f"Lead events. One row per {grain}.",
                     grain=(f"{grain}_start",),
-                    scope="open",
+                    scope=scopes.get(mart, "open"),
                     columns=columns,
                     tests=(),
                 )
@@ -209,7 +211,7 @@ def publish(
                     name=name,
                     description="More. One row per number.",
                     grain=tuple(column.name for column in columns[:keys]),
-                    scope="open",
+                    scope=scopes.get(name, "open"),
                     columns=columns,
                     tests=(),
                 )

@@ -75,7 +75,7 @@ def document(server: str, publication: str) -> Document:
 
 
 def forget(server: str) -> None:
-    """Forget the documents of a server that has ended: another one may listen where it did."""
+    """Forget a server's documents: another may listen where it did, or it serves another state."""
     for known in [known for known in _documents if known[0] == server]:
         del _documents[known]
 

@@ -538,6 +538,43 @@ def test_long_answers_are_cut_and_say_so(run_server, make_publication, make_conv
         assert "link" not in exactly.headers
 
 
+def test_a_question_too_long_for_a_link(run_server, make_publication, tmp_path):
+    """Clients and proxies bound what they take in headers; Python's own takes 64 kB."""
+    more = {"m": "select n, 0 as a from range(100000, 101000) r(n)"}
+    make_publication(tmp_path / "publications", [], more=more)
+    numbers = ",".join(str(n) for n in range(100_000, 101_000))
+    asked = {"n": f"in.({numbers})"}
+    with run_server(LEADMARTS_JSON_ROWS="900") as server, server.client() as client:
+        refused = client.get(f"{MARTS}/m", params=asked)
+        assert refused.status_code == 400
+        assert refused.json()["code"] == "PGRST100"
+        assert refused.json()["message"] == (
+            "There are more rows than the 900 of one answer, and the link to the next ones, which "
+            "repeats the question, would have 9063 characters of at most 8000; ask for less, set "
+            "a limit of 900 or less, or take .csv, which has none."
+        )
+        assert "link" not in refused.headers
+        # What the sentence says to do.
+        less = client.get(f"{MARTS}/m", params={"n": f"in.({numbers[: 850 * 7 - 1]})"})
+        assert (less.status_code, len(less.json())) == (200, 850)
+        limited = client.get(f"{MARTS}/m", params={**asked, "limit": 900})
+        assert (limited.status_code, len(limited.json())) == (200, 900)
+        assert client.get(f"{MARTS}/m.csv", params=asked).text.count("\r\n") == 1 + 1000
+
+
+def test_links_are_quoted(run_server, make_publication, tmp_path):
+    """RFC 8288 §3: a link's target is a URI, whatever a mart is called."""
+    more = {"été 2026": "select n, 0 as a from range(25) r(n)"}
+    make_publication(tmp_path / "publications", [], more=more)
+    with run_server(LEADMARTS_JSON_ROWS="20") as server, server.client() as client:
+        first = client.get(f"{MARTS}/été 2026", params={"n": "gte.1", "a": "in.(0,1)"})
+        target = re.fullmatch(r'<(.*)>; rel="next"', first.headers["link"])[1]
+        assert target.startswith(f"{MARTS}/%C3%A9t%C3%A9%202026?")
+        second = client.get(urljoin(str(first.url), target))
+        rows = first.json() + second.json()
+        assert [row["n"] for row in rows] == list(range(1, 25))
+
+
 def test_the_same_answer_has_the_same_tag(operator):
     answer = operator.get(CONVERSIONS, params={"limit": 2})
     tag = answer.headers["etag"]
