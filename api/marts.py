@@ -185,18 +185,16 @@ async def _json(
 ) -> Response[bytes]:
     """Complete an answer with rows as JSON; it says where it was cut."""
     window = wanted.window
-    enough = 1 if wanted.single else most
     with asked.source.work() as work:
-        found, rows = await asked.array(work, window.one_more_than(enough), most)
+        part = await asked.array(work, window, 1 if wanted.single else most)
         total = await asked.total(work) if wanted.counted else None
-        if wanted.single and found != 1:
-            count = total if total is not None else await asked.total(work) if found else 0
+        if wanted.single and (part.more or part.rows != 1):
+            count = total if total is not None else await asked.total(work) if part.rows else 0
             raise NotOne(window.of_rows(count))
-    cut = found > most
-    set_range(response, window, min(found, most), total, cut=cut)
-    response.content = rows if wanted.single else b"[%b]" % rows
-    if cut:
-        response.headers["Link"] = next_link(request, asked.source, window, most)
+    set_range(response, window, part.rows, total, cut=part.more)
+    response.content = part.body if wanted.single else b"[%b]" % part.body
+    if part.more:
+        response.headers["Link"] = next_link(request, asked.source, window, part.rows)
     return response
 
 
@@ -273,16 +271,16 @@ def may_read(request: AnyRequest, served: OpenPublication, *asked: Mart) -> None
         admit(request, frozenset[str]().union(*(mart.needs for mart in marts)))
 
 
-def next_link(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
+def next_link(request: AnyRequest, source: OpenPublication, window: Window, rows: int) -> str:
     """Link to the rows after those that one answer holds."""
     kept = [
         (name, value)
         for name, value in request.query_params.multi_items()
         if name not in {"offset", "limit", "publication"}
     ]
-    limit = [] if window.limit is None else [("limit", str(window.limit - most))]
+    limit = [] if window.limit is None else [("limit", str(window.limit - rows))]
     number = ("publication", str(source.manifest.number))
-    query = urlencode([*kept, *limit, ("offset", str(window.offset + most)), number])
+    query = urlencode([*kept, *limit, ("offset", str(window.offset + rows)), number])
     return f'<{request.scope["path"]}?{query}>; rel="next"'
 
 
