@@ -1,15 +1,21 @@
 """How much of a long answer in JSON is answered at once, in rows and in bytes."""
 
+import asyncio
 import json
 import re
 from itertools import chain, count, islice
+from types import SimpleNamespace
 from urllib.parse import urljoin
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.asking import EVERYTHING, Asked
+from api.dialect.parsing import parse
+from api.dialect.sql import Table
 from api.querying import parts, steps
 
 MARTS = "/api/v1/marts"
@@ -55,7 +61,8 @@ def test_parts_of_a_query_have_every_row_once(monkeypatch, enough):
             part = steps.array([connection], query, None, values, 300)
             texts += part.body.decode().split(",")
             # The same cursor is given to the next step.
-            assert connection.execute("select 1").fetchall() == [(1,)]
+            connection.register("others", pa.table({"n": [1]}))
+            assert connection.sql("from others").fetchall() == [(1,)]
             if not part.more:
                 break
     assert texts == [str(n) for n in range(1000)]
@@ -74,6 +81,26 @@ def test_no_more_is_fetched_than_is_answered(monkeypatch):
     part = parts.first(steps.batches(Found()), 10_000)
     assert (part.rows, part.more) == (10, True)
     assert fetched == [10, 10]
+
+
+def test_duckdb_makes_no_rows_that_have_no_room(make_publication, tmp_path):
+    """As far as the names alone tell, which clients choose."""
+    manifest = make_publication(tmp_path, [], more={"m": "select 1 as n"})
+    (mart,) = (mart for mart in manifest.marts if mart.name == "m")
+    source = SimpleNamespace(tables={"m": Table(mart)})
+
+    class Work:
+        async def do(self, step, query, strict, values, most):
+            assert values == {"limit": most + 1}
+            return parts.Part(most, True, b"")
+
+    def rows(select):
+        asked = Asked(source, mart, parse([("select", select)]))
+        return asyncio.run(asked.array(Work(), EVERYTHING, 10_000)).rows
+
+    assert rows("n") == 10_000
+    assert rows(WIDE) == parts.ENOUGH // (500 * 65)
+    assert rows(f"{'a' * parts.ENOUGH}:n") == 1
 
 
 LONG = 6000
