@@ -13,6 +13,7 @@ from api.dialect.question import FARTHEST, Refused, Unsatisfiable
 from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
 from api.querying import steps
+from api.querying.parts import ENOUGH
 from api.quoting import repeated, shown
 from publication.connection import first_line
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from api.dialect.question import Question
     from api.formats import FileFormat
     from api.opened import OpenPublication
+    from api.querying.parts import Part
     from api.work import Work
     from publication import Mart
 
@@ -154,23 +156,27 @@ class Asked:
         values = await self._values(work) | window.values
         return await self._cast(work.rows(f"{self._statement.rows()}{window.sql}", values))
 
-    async def array(self, work: Work, window: Window, most: int) -> tuple[int, bytes]:
-        """Read rows as objects of JSON; raises as :meth:`rows`.
+    async def array(self, work: Work, window: Window, most: int) -> Part:
+        """Read rows as objects of JSON, as far as one answer goes; raises as :meth:`rows`.
 
         Args:
             work: What runs the query.
             window: Which rows.
             most: Only so many of them are answered.
 
-        Returns:
-            How many rows there are, and the first of them with commas between.
+        Raises:
+            Refused: One alone is too long, too.
         """
-        values = await self._values(work) | window.values
-        query = f"{self._statement.objects(as_json)}{window.sql}"
-        strict = f"{self._statement.objects(as_strict_json)}{window.sql}"
+        # Where the names alone are long, DuckDB need not make rows that have no room.
+        least = sum(len(one.name) + len('"":0,') for one in self._statement.columns)
+        most = min(most, max(ENOUGH // least, 1))
+        part = window.one_more_than(most)
+        values = await self._values(work) | part.values
+        query = f"{self._statement.objects(as_json)}{part.sql}"
+        strict = f"{self._statement.objects(as_strict_json)}{part.sql}"
         # Where both are the same there is nothing to be strict about.
         others = strict if strict != query else None
-        return await self._cast(work.do(steps.array, query, others, values, most))
+        return not_too_long(await self._cast(work.do(steps.array, query, others, values, most)))
 
     async def total(self, work: Work) -> int:
         """Count all rows; raises as :meth:`rows`."""
@@ -239,6 +245,25 @@ class Asked:
                 raise Refused(f"A number is too large {why}; ask for less.", "22003") from error
             sentence = f"A value cannot be cast {why}; ask for another type, or leave it out."
             raise Refused(sentence, "22P02") from error
+
+
+def not_too_long(part: Part, instead: str = "ask for fewer columns, or for another format") -> Part:
+    """Pass a part of an answer on if it has a row, where there is one.
+
+    Args:
+        part: The part.
+        instead: What to do where it has none.
+
+    Raises:
+        Refused: Its first row alone is too long.
+    """
+    if part.more and not part.rows:
+        raise Refused(
+            f"The first of these rows takes more than {ENOUGH >> 20} MB as JSON, which is the most "
+            f"that an answer has; {instead}.",
+            "54000",
+        )
+    return part
 
 
 async def read(

@@ -7,7 +7,7 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 
-from api.asking import Window
+from api.asking import Window, not_too_long
 from api.auth.permission import may_read
 from api.comparison import differences
 from api.dialect.parsing import parse
@@ -15,9 +15,9 @@ from api.dialect.question import Refused
 from api.named import named
 from api.opened import OpenPublication
 from api.parameters import parameter
-from api.parts import CONTENT_RANGE, NEXT, next_link, set_range
 from api.pinned import chosen, numbered, opened_as
 from api.problems import MartProblem, documented
+from api.ranges import CONTENT_RANGE, NEXT, next_link, set_range
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED, keeping
 from publication import Mart
@@ -62,6 +62,9 @@ PARAMETERS = [
 ]
 
 TAKEN = "Changes take only since, publication, limit and offset, and come as JSON."
+
+INSTEAD = "ask for the mart in both publications, in another format"
+"""What to do where one change is too long for JSON."""
 
 
 @get(
@@ -117,9 +120,9 @@ async def list_changes(
             )
         window = Window(question.offset, question.limit)
         with newer.work(newer, older) as work:
-            part = window.one_more_than(bounds.rows)
-            found = await work.do(differences, now, before, part)
-    cut = len(found) > bounds.rows
+            asked = window.one_more_than(bounds.rows)
+            part = await work.do(differences, now, before, asked, bounds.rows)
+    not_too_long(part, INSTEAD)
     columns = {
         side: {(c.name, c.type) for c in one.columns}
         for side, one in (("new", now), ("old", before))
@@ -132,15 +135,15 @@ async def list_changes(
             "grain": now.grain,
             "columns_added": sorted(name for name, _ in columns["new"] - columns["old"]),
             "columns_removed": sorted(name for name, _ in columns["old"] - columns["new"]),
-            "changes": [msgspec.Raw(one.encode()) for one in found[: bounds.rows]],
+            "changes": msgspec.Raw(b"[%b]" % part.body),
         }
     )
     said = ("changes", mart, number, newer.manifest.number, older.manifest.digest, window, bounds)
     canonical = msgspec.json.encode(said).decode()
     response: Response[Any] = newer.answer(body, canonical, keeping(request))
-    set_range(response, window, min(len(found), bounds.rows), None, cut=cut)
-    if cut:
-        response.headers["Link"] = next_link(request, newer, window, bounds.rows)
+    set_range(response, window, part.rows, None, cut=part.more)
+    if part.more:
+        response.headers["Link"] = next_link(request, newer, window, part.rows)
     return response
 
 

@@ -1,12 +1,13 @@
 """What differs between two states of a mart, found in one walk through both.
 
 Both are read in the order of the grain, some rows at a time, up to the same place in that order.
-So neither is ever in memory whole, and a walk ends where enough is found.
+So neither is ever in memory whole, nor are the differences: those that are passed over are let go,
+and a walk ends where enough is found.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,43 +16,63 @@ from api.dialect.rendering import as_strict_json, as_typed
 from api.dialect.sql import Selected
 from api.dialect.values import FLOATING
 from api.formats import ROWS_AT_A_TIME
+from api.querying.parts import first
+from api.querying.steps import batches
 from publication.sql import identifier, listed, literal
 from publication.types import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     import duckdb
 
     from api.asking import Window
+    from api.querying.parts import Part
     from publication import Column, Mart
 
 
 def differences(
-    cursors: Sequence[duckdb.DuckDBPyConnection], now: Mart, before: Mart, window: Window
-) -> list[str]:
-    """Find the rows that are not in both states alike.
+    cursors: Sequence[duckdb.DuckDBPyConnection],
+    now: Mart,
+    before: Mart,
+    window: Window,
+    most: int,
+) -> Part:
+    """Find the rows that are not in both states alike, as far as one answer goes.
 
     Args:
         cursors: Two on a publication, and one on another or on the same.
         now: The mart in the newer one.
         before: The mart in the older one, with a grain of the same columns and types.
         window: Which of the differences; with a limit.
+        most: Only so many of them are answered.
 
     Returns:
         Objects of JSON in the order of the grain, with ``change``, ``key``, ``columns``, ``old``
         and ``new``. Columns that only one state has are left out.
     """
+    with closing(_shown(cursors, now, before, window)) as shown:
+        return first(shown, most)
+
+
+def _shown(
+    cursors: Sequence[duckdb.DuckDBPyConnection], now: Mart, before: Mart, window: Window
+) -> Generator[list[str]]:
+    """Walk through both states, and pass on what the window shows, some differences at a time."""
     reading, comparing, older = cursors
     there = {(column.name, column.type) for column in before.columns}
     common = [column for column in now.columns if (column.name, column.type) in there]
     sides = _Comparing(now.grain, common)
-    found: list[str] = []
-    wanted = window.offset + (window.limit or 0)
+    passing, wanted = window.offset, window.limit or 0
     new, old = _Side(reading, sides.reading(now)), _Side(older, sides.reading(before))
-    while len(found) < wanted and (old.fill() + new.fill()):
-        found += sides.step(comparing, old=old, new=new, most=wanted - len(found))
-    return found[window.offset :]
+    while wanted and (old.fill() + new.fill()):
+        with closing(sides.step(comparing, old=old, new=new, most=passing + wanted)) as found:
+            for batch in found:
+                shown = batch[passing:]
+                passing -= min(passing, len(batch))
+                wanted -= len(shown)
+                if shown:
+                    yield shown
 
 
 class _Side:
@@ -98,18 +119,23 @@ class _Comparing:
 
     def step(
         self, cursor: duckdb.DuckDBPyConnection, old: _Side, new: _Side, most: int
-    ) -> list[str]:
-        """Compare the first rows of both sides, up to where what was read of one of them ends."""
+    ) -> Generator[list[str]]:
+        """Compare the first rows of both sides, up to where what was read of one of them ends.
+
+        The differences come some at a time, and so many at most.
+        """
         ends = pa.concat_tables([old.rows[-1:], new.rows[-1:]])
         for name, rows in (("old", old.rows), ("new", new.rows), ("ends", ends)):
             cursor.register(name, rows)
         ((of_old, of_new),) = cursor.execute(self._counting()).fetchall()
         cursor.register("old", old.take(of_old))
         cursor.register("new", new.take(of_new))
-        differing = cursor.execute(self._differing(), [most]).fetchall()
-        for name in ("old", "new", "ends"):  # the cursor is used again
-            cursor.unregister(name)
-        return [text for (text,) in differing]
+        try:
+            yield from batches(cursor.execute(self._differing(), [most]))
+        finally:
+            cursor.abort()  # what nobody wanted any more
+            for name in ("old", "new", "ends"):  # the cursor is used again
+                cursor.unregister(name)
 
     def _counting(self) -> str:
         """SQL of how many rows of each side can be compared."""

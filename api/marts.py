@@ -17,9 +17,9 @@ from api.formats import FileFormat
 from api.named import named
 from api.opened import OpenPublication
 from api.parameters import parameter
-from api.parts import CONTENT_RANGE, NEXT, next_link, set_range
 from api.pinned import chosen
 from api.problems import MartProblem, documented
+from api.ranges import CONTENT_RANGE, NEXT, next_link, set_range
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED, keeping
 from api.streaming import streamed
@@ -144,18 +144,16 @@ async def _json(
 ) -> Response[bytes]:
     """Complete an answer with rows as JSON; it says where it was cut."""
     window = wanted.window
-    enough = 1 if wanted.single else most
     with asked.source.work() as work:
-        found, rows = await asked.array(work, window.one_more_than(enough), most)
+        part = await asked.array(work, window, 1 if wanted.single else most)
         total = await asked.total(work) if wanted.counted else None
-        if wanted.single and found != 1:
-            count = total if total is not None else await asked.total(work) if found else 0
+        if wanted.single and (part.more or part.rows != 1):
+            count = total if total is not None else await asked.total(work) if part.rows else 0
             raise NotOne(window.of_rows(count))
-    cut = found > most
-    set_range(response, window, min(found, most), total, cut=cut)
-    response.content = rows if wanted.single else b"[%b]" % rows
-    if cut:
-        response.headers["Link"] = next_link(request, asked.source, window, most)
+    set_range(response, window, part.rows, total, cut=part.more)
+    response.content = part.body if wanted.single else b"[%b]" % part.body
+    if part.more:
+        response.headers["Link"] = next_link(request, asked.source, window, part.rows)
     return response
 
 

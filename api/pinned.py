@@ -33,6 +33,9 @@ MOST_DIGITS = 30
 OPEN = 4
 """How many are open at once, besides the one that is served."""
 
+OPENING = 2
+"""How many are opened at once. To read a file whole takes one of the few threads that all share."""
+
 
 class Pinned:
     """Publications that are opened when a request names them, and the latest few kept open."""
@@ -49,7 +52,8 @@ class Pinned:
         self._processes = processes
         self._seconds = seconds
         self._open: OrderedDict[int, OpenPublication] = OrderedDict()
-        self._opening = asyncio.Lock()
+        self._coming: dict[int, asyncio.Task[None]] = {}
+        self._opening = asyncio.Semaphore(OPENING)
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -58,6 +62,10 @@ class Pinned:
         try:
             yield
         finally:
+            coming = list(self._coming.values())
+            for opening in coming:
+                opening.cancel()
+            await asyncio.gather(*coming, return_exceptions=True)
             for number in list(self._open):
                 self._let_go(number)
             await asyncio.gather(*self._closing)
@@ -73,21 +81,51 @@ class Pinned:
         Raises:
             PublicationError: It is gone, was never there, or is damaged.
         """
+        # Asked each time: one that was removed since is gone for every worker alike.
+        manifest = await self._look(number, served)
+        while number not in self._open:  # others may have come in its place as soon as it was
+            await self._opened(number, manifest, served)
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    async def _look(self, number: int, served: int) -> Manifest:
+        """Read a publication's manifest; if that is gone, the publication is let go."""
         try:
-            # Asked each time: one that was removed since is gone for every worker alike.
-            manifest = await asyncio.to_thread(self._manifest, number, served)
+            return await asyncio.to_thread(self._manifest, number, served)
         except PublicationError:
             self._let_go(number)
             raise
+
+    async def _opened(self, number: int, manifest: Manifest, served: int) -> None:
+        """Wait until a publication has been opened; all who wait for the same one do so together.
+
+        Whoever was first may stop waiting: it is opened for the others all the same.
+        """
+        if (coming := self._coming.get(number)) is None:
+            coming = asyncio.create_task(self._bring(number, manifest, served))
+            self._coming[number] = coming
+            coming.add_done_callback(lambda done: self._came(number, done))
+        await asyncio.shield(coming)
+
+    async def _bring(self, number: int, manifest: Manifest, served: int) -> None:
+        """Open a publication, in place of the one that was asked for least lately."""
         async with self._opening:
-            if number not in self._open:
+            try:
                 self._open[number] = await open_publication(
                     self._store, manifest, self._processes, self._seconds
                 )
-                while len(self._open) > OPEN:
-                    self._let_go(next(iter(self._open)))
-            self._open.move_to_end(number)
-            return self._open[number]
+            except PublicationError:
+                await self._look(number, served)  # which says so if it was removed meanwhile
+                raise
+        while len(self._open) > OPEN:
+            self._let_go(next(iter(self._open)))
+        await self._look(number, served)  # it may have been removed meanwhile
+
+    def _came(self, number: int, done: asyncio.Task[None]) -> None:
+        """Forget how the opening of a publication ended: whoever waited has been told."""
+        del self._coming[number]
+        if not done.cancelled():
+            done.exception()  # maybe nobody waits any more
 
     def _manifest(self, number: int, served: int) -> Manifest:
         if number <= served:

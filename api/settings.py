@@ -35,8 +35,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """What one request may ask for at most.
 
     Attributes:
-        rows: ``LEADMARTS_JSON_ROWS``: how many rows a JSON answer has; it says where it was cut.
-            The other formats have no such limit.
+        rows: ``LEADMARTS_JSON_ROWS``: how many rows a JSON answer has at most; it says where it was
+            cut. The other formats have no such limit.
         seconds: ``LEADMARTS_QUERY_SECONDS``: how long DuckDB may work for it.
     """
 

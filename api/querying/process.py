@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import duckdb
 
 from publication import PublicationBroken, connect
+from publication.sql import identifier
 
 if TYPE_CHECKING:
     import socket
@@ -82,7 +83,7 @@ class Opened:
         try:
             with self._connection.cursor() as cursor:
                 for mart in marts:
-                    cursor.table(f'main."{mart}"').limit(1).fetchall()
+                    cursor.table(identifier("main", mart)).limit(1).fetchall()
         except duckdb.Error as error:
             self._connection.close()
             raise PublicationBroken(f"{path} cannot be queried: {error}") from error

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from api.querying.parts import first
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from api.querying.parts import Part
 
     Cursors = Sequence[duckdb.DuckDBPyConnection]
     Values = Mapping[str, object]
 
 LONGEST_KEPT = 4096
 """Up to how many characters a query has that is kept as it was parsed: clients write part of it."""
+
+FETCHED = 256
+"""How many rows are fetched at once where there may be more of them than are answered."""
 
 
 def rows(cursors: Cursors, query: str, values: Values) -> list[tuple[Any, ...]]:
@@ -35,10 +42,8 @@ def rows(cursors: Cursors, query: str, values: Values) -> list[tuple[Any, ...]]:
     return cursor.execute(parsed(query), values).fetchall()
 
 
-def array(
-    cursors: Cursors, query: str, strict: str | None, values: Values, most: int
-) -> tuple[int, bytes]:
-    """Run a query whose rows are objects of JSON.
+def array(cursors: Cursors, query: str, strict: str | None, values: Values, most: int) -> Part:
+    """Run a query whose rows are objects of JSON, as far as one answer goes.
 
     Args:
         cursors: One.
@@ -48,19 +53,22 @@ def array(
         values: The values of either, by name.
         most: Only so many rows are answered.
 
-    Returns:
-        How many rows there are, and the first of them with commas between.
-
     Raises:
         duckdb.Error: It cannot be run.
     """
-    found = rows(cursors, query, values)
-    joined = ",".join([text for (text,) in found[:most]])
-    if strict is not None and ("NaN" in joined or "Infinity" in joined):
+    (cursor,) = cursors
+    part = first(batches(cursor.execute(parsed(query), values)), most)
+    if strict is not None and (b"NaN" in part.body or b"Infinity" in part.body):
         # Most likely it stands in a text. To look at every number beforehand takes longer.
-        found = rows(cursors, strict, values)
-        joined = ",".join([text for (text,) in found[:most]])
-    return len(found), joined.encode()
+        part = first(batches(cursor.execute(parsed(strict), values)), most)
+    cursor.abort()  # what was not fetched
+    return part
+
+
+def batches(found: duckdb.DuckDBPyConnection) -> Iterator[list[str]]:
+    """Fetch the only column of what was found, some rows at a time."""
+    while fetched := found.fetchmany(FETCHED):
+        yield [text for (text,) in fetched]
 
 
 def pieces(cursors: Cursors, query: str, values: Values, suffix: str) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from api.opened import open_publication
 from api.querying import steps
 from api.querying.client import BUFFER, Process
 from api.querying.pool import Processes
-from api.querying.process import frame
+from api.querying.process import Opened, frame
 from publication import PublicationBroken, Store
 
 MART = "/api/v1/marts/lead_event_counts_weekly"
@@ -315,6 +315,15 @@ def test_a_step_is_counted_without_its_wait_for_another(opened, query):
                 assert (counted["0.5"], counted["+Inf"]) == (1, 2)
 
     asyncio.run(go())
+
+
+def test_marts_of_any_name_are_looked_at(tmp_path):
+    file = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("""create table "a""b.c" as select 1 as n""")
+    Opened(file, ['a"b.c'], "128MB").close()
+    with pytest.raises(PublicationBroken, match=r"marts.duckdb cannot be queried"):
+        Opened(file, ["b.c"], "128MB")
 
 
 def test_a_file_that_is_none(opened, tmp_path):

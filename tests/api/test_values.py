@@ -85,8 +85,7 @@ def publish(tmp_path_factory, make_publication, open_current):
                 with publication.work() as work:
                     if not objects:
                         return await asked.rows(work, EVERYTHING)
-                    _, written = await asked.array(work, EVERYTHING, 10**6)
-                    return written.decode()
+                    return (await asked.array(work, EVERYTHING, 10**6)).body.decode()
 
             return lambda mart, *pairs, objects=False: runner.run(
                 answer(mart, pairs, objects=objects)

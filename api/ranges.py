@@ -1,4 +1,4 @@
-"""The part of a list that an answer has: which it is, and where the next one is."""
+"""Which rows of a list an answer has, and where the next ones are."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def set_range(
     response.status_code = 206 if cut or (total is not None and rows < total) else 200
 
 
-def next_link(request: AnyRequest, source: OpenPublication, window: Window, most: int) -> str:
+def next_link(request: AnyRequest, source: OpenPublication, window: Window, rows: int) -> str:
     """Link to the rows after those that one answer holds.
 
     Args:
         request: The request, whose question the link repeats.
         source: The publication that the answer is from; the next rows are of the same.
         window: Which rows were asked for.
-        most: How many one answer holds.
+        rows: How many the answer has.
 
     Raises:
         Refused: The question is too long to be repeated.
@@ -67,14 +67,14 @@ def next_link(request: AnyRequest, source: OpenPublication, window: Window, most
         for name, value in request.query_params.multi_items()
         if name not in {"offset", "limit", "publication"}
     ]
-    limit = [] if window.limit is None else [("limit", str(window.limit - most))]
+    limit = [] if window.limit is None else [("limit", str(window.limit - rows))]
     number = ("publication", str(source.manifest.number))
-    query = [*kept, *limit, ("offset", str(window.offset + most)), number]
+    query = [*kept, *limit, ("offset", str(window.offset + rows)), number]
     written = link("next", request.scope["path"], query)
     if len(written) > LONGEST:
         raise Refused(
-            f"There are more rows than the {most} of one answer, and the link to the next ones, "
+            f"There are more rows than the {rows} of one answer, and the link to the next ones, "
             f"which repeats the question, would have {len(written)} characters of at most "
-            f"{LONGEST}; ask for less, set a limit of {most} or less, or take .csv, which has none."
+            f"{LONGEST}; ask for less, set a limit of {rows} or less, or take .csv, which has none."
         )
     return written
