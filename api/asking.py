@@ -170,10 +170,10 @@ class Asked:
         # Where the names alone are long, DuckDB need not make rows that have no room.
         least = sum(len(one.name) + len('"":0,') for one in self._statement.columns)
         most = min(most, max(ENOUGH // least, 1))
-        part = window.one_more_than(most)
-        values = await self._values(work) | part.values
-        query = f"{self._statement.objects(as_json)}{part.sql}"
-        strict = f"{self._statement.objects(as_strict_json)}{part.sql}"
+        asked = window.one_more_than(most)
+        values = await self._values(work) | asked.values
+        query = f"{self._statement.objects(as_json)}{asked.sql}"
+        strict = f"{self._statement.objects(as_strict_json)}{asked.sql}"
         # Where both are the same there is nothing to be strict about.
         others = strict if strict != query else None
         return not_too_long(await self._cast(work.do(steps.array, query, others, values, most)))

@@ -12,7 +12,7 @@ from api.auth.permission import may_read
 from api.comparison import differences
 from api.dialect.parsing import parse
 from api.dialect.question import Refused
-from api.named import named
+from api.finding import find_mart
 from api.opened import OpenPublication
 from api.parameters import parameter
 from api.pinned import chosen, numbered, opened_as
@@ -104,7 +104,7 @@ async def list_changes(
     with newer.leases:  # while the older one is opened
         same = number == newer.manifest.number
         older = newer if same else await opened_as(request, number, publication)
-        (now, suffix), (before, _) = named(newer, mart), named(older, mart)
+        (now, suffix), (before, _) = find_mart(newer, mart), find_mart(older, mart)
         may_read(request, now.name, publication, newer, older)
         if suffix:
             raise Refused(TAKEN)

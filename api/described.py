@@ -54,11 +54,11 @@ def describe_marts(document: Document, manifest: Manifest) -> None:
         document: The document, which has the path about all marts alike.
         manifest: What the publication says of itself.
     """
-    flows = document["components"]["securitySchemes"]["OAuth2"]["flows"]
+    for flow in document["components"]["securitySchemes"]["OAuth2"]["flows"].values():
+        for scope in sorted({scope for mart in manifest.marts for scope in mart.needs}):
+            names = [mart.name for mart in manifest.marts if scope in mart.needs]
+            flow["scopes"].setdefault(scope, f"Read {', '.join(names)}.")
     for mart in manifest.marts:
-        for flow in flows.values():
-            for scope in mart.needs:
-                flow["scopes"].setdefault(scope, f"Read {mart.name}.")
         document["components"]["schemas"][_schema(mart)] = _row(mart)
         document["paths"][ANY.replace("{mart}", mart.name)] = {
             "get": _operation(document["paths"][ANY]["get"], mart)
@@ -145,11 +145,14 @@ def say_who_may_read(operation: Document, mart: Mart) -> None:
     """Say in an operation about one mart which token it needs, if it needs one.
 
     Args:
-        operation: The operation, as if that were not known.
+        operation: The operation, which says what its route needs whatever mart it reads: nothing
+            where no token is one of the ways.
         mart: The mart.
     """
-    if mart.is_open:
+    ways = operation["security"]
+    own = set() if {} in ways else {one for way in ways for one in way.get("OAuth2", [])}
+    if mart.is_open and not own:
         del operation["responses"]["401"], operation["responses"]["403"]
         operation["security"] = []
     else:
-        operation["security"] = [{"OAuth2": sorted(mart.needs)}, {"Bearer": []}]
+        operation["security"] = [{"OAuth2": sorted(own | mart.needs)}, {"Bearer": []}]

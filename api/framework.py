@@ -32,17 +32,18 @@ class Framework:
     """What answers when no kept answer does.
 
     Its answer is kept if it is a 200 or a 206 with an entity tag that anyone may cache
-    (``public``), or that a guard let through for some scopes.
+    (``public``), or that a permission was needed for.
 
     The scope's state is how both talk. Handlers find the publication, or None, as ``publication``.
     A request comes once more with ``acceptable`` as False if its answer was found to have no coding
-    that the client takes. A guard says in ``permission`` which scopes it asked for, and lets
-    through what is asked without a client (``trusted``). What a handler read in another publication
-    (``elsewhere``) is not kept. A handler whose answer is too long to be kept leaves what makes its
-    parts in ``passing``, to be closed here, and says if it cannot go on (``broken``); it learns
-    whether only its head is asked for (``head``): to the framework every such request is a GET. It
-    is told to ``settle`` that others wait for an answer that is not for them. What is logged
-    meanwhile belongs to the ``exchange``, and so does what is learnt of the ``route``.
+    that the client takes. Who asks for a permission says in ``permission`` which scopes that takes,
+    and lets through what is asked without a client (``trusted``). What a handler read in another
+    publication (``elsewhere``) is not kept. A handler whose answer is too long to be kept leaves
+    what makes its parts in ``passing``, to be closed here, and says if it cannot go on
+    (``broken``); it learns whether only its head is asked for (``head``): to the framework every
+    such request is a GET. It is told to ``settle`` that others wait for an answer that is not for
+    them. What is logged meanwhile belongs to the ``exchange``, and so does what is learnt of the
+    ``route``.
     """
 
     def __init__(self, app: ASGIApp, tallies: Tallies) -> None:

@@ -43,7 +43,7 @@ HTTP: Final = ScopeType.HTTP
 class HotPath:
     """An ASGI app that answers from what was answered before, and asks the framework for the rest.
 
-    What a guard let through for some scopes goes out again only with a token that has them and was
+    What was let through for some scopes goes out again only with a token that has them and was
     verified before. An answer is kept with the publication that was served when it was asked for,
     even if a newer one was swapped in meanwhile. Whoever asks for it while it is made waits for it.
     """

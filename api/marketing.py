@@ -228,7 +228,7 @@ WEEKS_EXAMPLE = ChannelWeeks(
     "/api/marketing/measurements",
     operation_id="listMeasurements",
     summary="Marketing conversions as they were measured",
-    opt={"invalid": 422, "example": MEASUREMENTS_EXAMPLE},
+    opt={"invalid": 422, "mart": MART, "example": MEASUREMENTS_EXAMPLE},
     response_description="Measurements by product, campaign type, campaign, channel and day.",
     **SHARED,
 )
@@ -252,7 +252,7 @@ async def list_measurements(
         "listChannelSharesAlias" if "channels-sales-percentages" in path else "listChannelShares"
     ),
     summary="Channels' shares of all sales",
-    opt={"invalid": 422, "example": SHARES_EXAMPLE},
+    opt={"invalid": 422, "mart": MART, "example": SHARES_EXAMPLE},
     response_description="Channels with their shares, the largest first.",
     **SHARED,
 )
@@ -271,7 +271,7 @@ async def list_channel_shares(
     "/api/marketing/stats/channel-weekly-sales",
     operation_id="listChannelWeeks",
     summary="Channels' sales by ISO week",
-    opt={"invalid": 422, "example": WEEKS_EXAMPLE},
+    opt={"invalid": 422, "mart": MART, "example": WEEKS_EXAMPLE},
     response_description="Sales by ISO year, week and channel.",
     **SHARED,
 )

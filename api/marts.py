@@ -13,8 +13,8 @@ from api.asking import Asked, Window
 from api.auth.permission import may_read
 from api.described import FILES, SINGULAR
 from api.dialect.parsing import parse
+from api.finding import find_mart
 from api.formats import FileFormat
-from api.named import named
 from api.opened import OpenPublication
 from api.parameters import parameter
 from api.pinned import chosen
@@ -117,7 +117,7 @@ async def read_mart(
     """
     bounds: Bounds = request.app.state.bounds
     source = await chosen(request, publication)
-    found, suffix = named(source, mart)
+    found, suffix = find_mart(source, mart)
     may_read(request, found.name, publication, source)
     given = request.query_params.multi_items()
     question = parse((name, value) for name, value in given if name != "publication")

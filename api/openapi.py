@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import yaml
@@ -20,17 +20,8 @@ from api.opened import OpenPublication
 Document = dict[str, Any]
 
 
-class Example(NamedTuple):
-    """An example of the answer of a route about one mart.
-
-    Attributes:
-        mart: The mart's name.
-        read: Reads from a publication what the route would answer.
-    """
-
-    mart: str
-    read: Callable[[OpenPublication], Awaitable[Any]]
-
+Example = Callable[[OpenPublication], Awaitable[Any]]
+"""Reads from a publication what a route that reads one mart would answer."""
 
 DESCRIPTION = """\
 Weekly and monthly marts over leads, read-only.
@@ -157,6 +148,8 @@ def _add_told(paths: Document, handler: BaseRouteHandler) -> None:
         for status in ("200", "206"):
             if content := handler.opt.get("content", {}).get(status):
                 paths[_spelled(path)]["get"]["responses"][status]["content"] |= content
+        if mart := handler.opt.get("mart"):
+            paths[path]["get"]["x-mart"] = mart
         if example := handler.opt.get("example"):
             answer = paths[path]["get"]["responses"]["200"]
             answer["content"]["application/json"]["example"] = msgspec.to_builtins(example)
@@ -252,12 +245,14 @@ async def document_of(
     )
     for path in document["paths"].values():
         for operation in path.values():
-            if example := examples.get(operation["operationId"]):
-                mart = publication.marts[example.mart]
-                say_who_may_read(operation, mart)
-                if mart.is_open:
-                    content = operation["responses"]["200"]["content"]["application/json"]
-                    content["example"] = msgspec.to_builtins(await example.read(publication))
+            mart = publication.marts.get(operation.get("x-mart", ""))
+            if mart is None:
+                continue
+            say_who_may_read(operation, mart)
+            read = examples.get(operation["operationId"])
+            if read and mart.is_open:
+                content = operation["responses"]["200"]["content"]["application/json"]
+                content["example"] = msgspec.to_builtins(await read(publication))
     describe_marts(document, manifest)
     columns = {
         column.name: column.description for mart in manifest.marts for column in mart.columns

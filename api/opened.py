@@ -100,7 +100,7 @@ class OpenPublication:
         Args:
             content: What JSON is made of, or bytes.
             canonical: The question, written the same way whichever way it was asked.
-            cache_control: Who may keep the response.
+            cache_control: How long the response may be kept, as if everybody might read it.
             media_type: The format.
         """
         return reusable(

@@ -162,7 +162,7 @@ def reusable(
         content: The content in no coding; the hot path codes it as each client likes.
         tag: Its strong entity tag.
         media_type: Its media type.
-        cache_control: Who may keep it.
+        cache_control: How long it may be kept, as if everybody might read it.
         headers: Further headers.
     """
     validators = {"ETag": tag, "Cache-Control": cache_control}

@@ -69,18 +69,21 @@ class Shelf(dict[Key, Answer]):
         heads: The requests that were answered by them, as they came.
     """
 
-    def __init__(self, entries: int = 4096, size: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self, entries: int = 4096, size: int = 64 * 1024 * 1024, largest: int = 2 * 1024 * 1024
+    ) -> None:
         """Make room.
 
         Args:
             entries: How many it keeps at most.
-            size: How many bytes it keeps at most. An answer larger than an eighth of that is not
-                kept: it would push too many others out.
+            size: How many bytes it keeps at most.
+            largest: How many bytes one answer has at most: others would push too much out.
         """
         super().__init__()
         self.heads = Heads()
         self._entries = entries
         self._size = size
+        self._largest = largest
         self._used = 0
         self._oldest: list[tuple[float, int, Key]] = []  # a heap; since then they may be used again
         self._numbers = count()  # so that keys are never compared
@@ -105,7 +108,7 @@ class Shelf(dict[Key, Answer]):
 
     def keep(self, key: Key, answer: Answer) -> None:
         """Keep an answer, and let the longest unused ones go if there is no room."""
-        if _cost(key, answer) > self._size // 8:
+        if _cost(key, answer) > self._largest:
             return
         if replaced := self.get(key):
             self._used -= _cost(key, replaced)

@@ -85,6 +85,7 @@ SHARED: dict[str, Any] = {
 @get(
     "/api/v1/transformation/count_date_by_week",
     operation_id="countDatesByWeek",
+    opt={"mart": WEEKS.mart},
     summary="Lead events by ISO week",
     **SHARED,
 )
@@ -101,6 +102,7 @@ async def count_date_by_week(
 @get(
     "/api/v1/transformation/count_date_by_month",
     operation_id="countDatesByMonth",
+    opt={"mart": MONTHS.mart},
     summary="Lead events by month",
     **SHARED,
 )
@@ -121,7 +123,7 @@ def _example(grain: Grain[Element]) -> Example:
     async def latest(publication: OpenPublication) -> list[Element]:
         return (await count(publication, grain, Selection()))[-2:]
 
-    return Example(grain.mart, latest)
+    return latest
 
 
 EXAMPLES = {"countDatesByWeek": _example(WEEKS), "countDatesByMonth": _example(MONTHS)}

@@ -54,8 +54,8 @@ def check_properties(marts: Iterable[MartDraft]) -> None:
     for mart in marts:
         if not NAME.fullmatch(mart.name):
             raise DraftRejected(
-                f'Mart "{mart.name}" cannot be served under that name; write it with letters '
-                "that have no accents, digits, _ and -, and begin with a letter."
+                f'Mart "{mart.name}" cannot be served under that name; write it with 1 to '
+                "200 unaccented letters, digits, _ and -, beginning with a letter or _."
             )
         if mart.name.lower() in names:
             raise DraftRejected(f'Two marts are named "{mart.name}"; rename one.')

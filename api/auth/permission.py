@@ -30,7 +30,7 @@ def may_read(request: AnyRequest, mart: str, *publications: OpenPublication) -> 
 
     Args:
         request: The request.
-        mart: The mart's name.
+        mart: The mart's name. One that is in none of them is not open.
         publications: The one that is served, and those that are read.
 
     Raises:
@@ -38,7 +38,7 @@ def may_read(request: AnyRequest, mart: str, *publications: OpenPublication) -> 
         PermissionDeniedException: The token lacks a scope.
     """
     marts = [one.marts[mart] for one in publications if mart in one.marts]
-    if not all(one.is_open for one in marts):
+    if not marts or not all(one.is_open for one in marts):
         admit(request, frozenset[str]().union(*(one.needs for one in marts)))
 
 

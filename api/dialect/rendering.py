@@ -21,7 +21,7 @@ REAL = "cast(cast({} as varchar) as double)"
 """A number of 32 bits as one of 64: that of its text, which reads back as the same 32 bits. The one
 that it is exactly has digits that nobody wrote: 4957.02001953125 for 4957.02."""
 
-PLAIN = {
+WRITTEN_AS = {
     "FLOAT": REAL,
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), MOMENT),
     "TIMESTAMP WITH TIME ZONE": f"{MOMENT} || ':00'",  # UTC on every connection to a publication
@@ -63,7 +63,7 @@ def as_flat(column: Selected) -> str:
     kind = read(column.type)
     if kind.nested:
         return f"cast(to_json({as_strict_json(column)}) as varchar)"
-    return _scalar(column.sql, kind) if kind.kind in PLAIN else as_typed(column)
+    return _scalar(column.sql, kind) if kind.kind in WRITTEN_AS else as_typed(column)
 
 
 def as_typed(column: Selected) -> str:
@@ -127,5 +127,5 @@ def _scalar(sql: str, kind: Type, *, strict: bool = False) -> str:
         cases = " ".join(f"when {what.format(sql)} then to_json('{word}')" for word, what in WORDS)
         return f"case when isfinite({sql}) then to_json({_scalar(sql, kind)}) {cases} end"
     if kind.kind in SCALARS:
-        return PLAIN.get(kind.kind, "{}").replace("{}", sql)
+        return WRITTEN_AS.get(kind.kind, "{}").replace("{}", sql)
     return f"cast({sql} as varchar)"

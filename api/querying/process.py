@@ -93,7 +93,7 @@ class Opened:
         return self._idle.pop() if self._idle else self._connection.cursor()
 
     def put_back(self, cursor: Cursor) -> None:
-        """Give a cursor back whose last query was read to its end."""
+        """Give a cursor back whose last query was read to its end, or given up."""
         if len(self._idle) < IDLE:
             self._idle.append(cursor)
         else:

@@ -208,6 +208,8 @@ def test_whoever_signs_in_can_ask_for_the_scopes_of_the_marts(
         document = client.get("/openapi.json").json()
     (way, _) = document["paths"]["/api/v1/marts/marketing_conversions"]["get"]["security"]
     assert way == {"OAuth2": ["sales:read"]}
+    (way, _) = document["paths"]["/api/marketing/measurements"]["get"]["security"]
+    assert way == {"OAuth2": ["marketing:read", "sales:read"]}
     flows = document["components"]["securitySchemes"]["OAuth2"]["flows"]
     for flow in flows.values():
         assert flow["scopes"].keys() == {"marketing:read", "sales:read"}

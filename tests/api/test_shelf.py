@@ -33,7 +33,7 @@ def get(answers, key):
 @given(st.lists(st.tuples(st.booleans(), keys, st.integers(0, 3000)), max_size=60))
 def test_it_is_bounded_and_the_latest_stay(steps):
     entries, size = 50, 16_000  # the size is reached first, after some ten answers
-    answers = Shelf(entries, size)
+    answers = Shelf(entries, size, 2000)
     kept: dict[object, Answer] = {}  # least recently used first
     for keep, key, length in steps:
         if keep:
@@ -68,7 +68,7 @@ def test_it_is_bounded_by_number_and_by_size(bounds, most):
 
 
 def test_a_huge_answer_pushes_nothing_out():
-    answers = Shelf(entries=10, size=16_000)
+    answers = Shelf(entries=10, size=16_000, largest=2000)
     small, huge = Key("/small", b"", ()), Key("/huge", b"", ())
     answers.keep(small, answer(100))
     answers.keep(huge, answer(15_000))

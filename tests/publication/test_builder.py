@@ -104,7 +104,7 @@ def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
         ({"keys": ("config.scope",)}, 'Mart "weekly" has config.scope and no config.meta.scope'),
         ({"keys": ("config.meta.Read_Scope",)}, "rename it to that, or add scope: null there"),
         ({"name": "ventes_sœur"}, 'Mart "ventes_sœur" cannot be served under that name; write'),
-        ({"name": "a.b"}, 'Mart "a.b" cannot be served under that name; write it with letters'),
+        ({"name": "a.b"}, 'Mart "a.b" cannot be served under that name; write it with 1 to 200'),
         ({"scope": ""}, 'Mart "weekly" has "" for a scope; write one, without spaces, quotes'),
         ({"scope": "a b"}, 'Mart "weekly" has "a b" for a scope; write one, without spaces'),
         ({"scope": "Open"}, 'Mart "weekly" has the scope Open; write open as config.meta.scope'),

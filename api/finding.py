@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from publication import Mart
 
 
-def named(publication: OpenPublication, name: str) -> tuple[Mart, str | None]:
+def find_mart(publication: OpenPublication, name: str) -> tuple[Mart, str | None]:
     """Find a mart by its name, which a format may follow: `lead_event_counts_weekly.csv`.
 
     Returns:
