@@ -18,9 +18,11 @@ from deltalake.exceptions import DeltaError
 from lake.commit_log import CommitLog
 from lake.contracts import TABLES, spellings
 from lake.errors import LakeError
-from lake.feed import CHANGE_TYPE, FeedScan, obstacle
+from lake.feed import CHANGE_TYPE, changed_rows, obstacle
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import FileSystemDataset
+
     from lake.pinned import PinnedTable
 
 
@@ -106,7 +108,9 @@ def changes_of(pinned: PinnedTable, seen: Seen | None) -> Changes:
     try:
         commit = log.entry(pinned.version)
         mode, clause = _decide(pinned, log, seen, commit.digest if commit else None)
-        scan = _scan(pinned, seen) if seen and mode is Mode.CHANGES else no_changes(pinned.name)
+        scan = no_changes(pinned.name)
+        if seen and mode is Mode.CHANGES:
+            scan = _scan(log, seen.version, TABLES[pinned.name].schema)
     except (DeltaError, OSError, ValueError, pa.ArrowException, LakeError) as error:
         clause = f"its changes cannot be read ({pinned.place.reason(error)})"
         mode = Mode.FULL
@@ -130,7 +134,7 @@ def _decide(
         return Mode.SEEN, f"nothing has changed since version {seen.version}"
     if seen.version > pinned.version:
         return Mode.ASIDE, f"version {seen.version} has been counted already"
-    if clause := obstacle(pinned.table, log, seen.version):
+    if clause := obstacle(log, seen.version):
         return Mode.FULL, clause
     return Mode.CHANGES, f"version {seen.version} has been counted"
 
@@ -153,13 +157,11 @@ def _lost_track(
     return None
 
 
-def _scan(pinned: PinnedTable, seen: Seen) -> FeedScan:
-    contract = TABLES[pinned.name].schema
-    has = spellings(field.name for field in pinned.table.schema().fields)
-    return FeedScan(
-        pinned.place,
-        pinned.table,
-        seen.version,
+def _scan(log: CommitLog, since: int, contract: pa.Schema) -> FileSystemDataset:
+    has = spellings(field.name for field in log.table.schema().fields)
+    return changed_rows(
+        log,
+        since,
         columns=[has[name] for name in contract.names if name in has],
         added=[field.with_nullable(True) for field in contract if field.name not in has],
     )

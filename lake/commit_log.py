@@ -48,18 +48,31 @@ class Entry:
 
 
 class CommitLog:
-    """The log of one table, and the files beside it."""
+    """The log of one table, and the files beside it.
+
+    Attributes:
+        place: Where the table is.
+        table: The table at the version that is open.
+    """
 
     def __init__(self, place: Place, table: DeltaTable) -> None:
         """Name the table; nothing is read yet."""
+        self.place = place
+        self.table = table
         self._files = tables.files(place, table)
+        self._entries: dict[int, Entry | None] = {}
 
     def entry(self, version: int) -> Entry | None:
-        """Read a version's entry, or return None where it is not there (any more).
+        """Read a version's entry once, or return None where it is not there (any more).
 
         Raises:
             OSError, ValueError: It cannot be read.
         """
+        if version not in self._entries:
+            self._entries[version] = self._read(version)
+        return self._entries[version]
+
+    def _read(self, version: int) -> Entry | None:
         try:
             with self._files.open_input_file(f"_delta_log/{version:020}.json") as file:
                 content = file.read()

@@ -25,7 +25,7 @@ from pyarrow.dataset import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from deltalake import DeltaTable
     from pyarrow.fs import FileSystem
@@ -60,32 +60,48 @@ def dataset(
         added: Columns the table does not have, to be read as nulls.
         kind: Which class of dataset.
     """
+    actions = pa.table(table.get_add_actions(flatten=True))
+    partitions = {
+        name: actions[f"{PARTITION}{name}"] for name in table.metadata().partition_columns
+    }
+    known = (
+        (path, {name: column[number] for name, column in partitions.items()})
+        for number, path in enumerate(actions["path"].to_pylist())
+    )
+    schema = pa.schema([*pa.schema(table.schema().to_arrow()), *added])
+    return of_files(known, schema, files, kind)
+
+
+def of_files(
+    known: Iterable[tuple[str, Mapping[str, pa.Scalar]]],
+    schema: pa.Schema,
+    files: FileSystem,
+    kind: type[FileSystemDataset],
+) -> FileSystemDataset:
+    """Return Parquet files as a dataset.
+
+    Args:
+        known: The path of each file, as a log writes it, and what all of its rows have in some
+            columns.
+        schema: The columns to read; null in the rows of a file that lacks them.
+        files: Where the files are.
+        kind: Which class of dataset.
+    """
     form = ParquetFileFormat(
         # Spark's INT96 timestamps overflow in nanoseconds; see lake.scan.ENGINE_CONFIG.
         read_options=ParquetReadOptions(coerce_int96_timestamp_unit="us"),
         default_fragment_scan_options=ParquetFragmentScanOptions(pre_buffer=True),
     )
-    actions = pa.table(table.get_add_actions(flatten=True))
-    partitions = actions.select(
-        [f"{PARTITION}{name}" for name in table.metadata().partition_columns]
-    ).rename_columns(table.metadata().partition_columns)
     fragments = [
-        form.make_fragment(unquote(path), files, _guarantee(partitions, number))
-        for number, path in enumerate(actions["path"].to_pylist())
+        form.make_fragment(unquote(path), files, _guarantee(values)) for path, values in known
     ]
-    schema = pa.schema([*pa.schema(table.schema().to_arrow()), *added])
     return kind(fragments, schema, form, files)
 
 
-def _guarantee(partitions: pa.Table, number: int) -> pc.Expression | None:
-    """Say what the rows of one file have in the partition columns.
-
-    Args:
-        partitions: The partition columns, a row for each file.
-        number: Which file.
-    """
+def _guarantee(values: Mapping[str, pa.Scalar]) -> pc.Expression | None:
+    """Say what all rows of one file have in some columns."""
     known = [
-        pc.field(name) == column[number] if column[number].is_valid else pc.field(name).is_null()
-        for name, column in zip(partitions.column_names, partitions.columns, strict=True)
+        pc.field(name) == value if value.is_valid else pc.field(name).is_null()
+        for name, value in values.items()
     ]
     return reduce(and_, known) if known else None

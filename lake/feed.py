@@ -1,9 +1,11 @@
 """A Delta table's change data feed: whether it can be trusted, and how it is read.
 
-delta-rs reads the feed without asking whether there is one: where it is off, whole files come back
-as if all their rows had changed, and files that were vacuumed fail in the middle of the reading. So
-the log is asked first. What the feed is made of is told by
-https://github.com/delta-io/delta/blob/master/PROTOCOL.md#reader-requirements-for-addcdcfile.
+The log is asked whether there is a feed: where it was off, a version's files are all that is known
+of its changes, and those that were vacuumed fail in the middle of the reading. What the feed is
+made of is told by
+https://github.com/delta-io/delta/blob/master/PROTOCOL.md#reader-requirements-for-addcdcfile. It is
+read as the table is. delta-rs' own reader (``load_cdf``) would take Spark's INT96 timestamps as
+nanoseconds, fold names of columns to lower case and leave paths encoded.
 """
 
 from __future__ import annotations
@@ -11,86 +13,95 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
-from lake.scan import DATASET_FEATURES, features, stream
+from lake.dataset import SparingDataset, of_files
+from lake.properties import columns_are_mapped, feed_is_on
+from lake.scan import DATASET_FEATURES, features, files_of
 from lake.store_files import watch_over
-from lake.tables import CHANGE_DATA_FEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from deltalake import DeltaTable
+    from pyarrow.dataset import FileSystemDataset
 
     from lake.commit_log import CommitLog, Entry
-    from lake.places import Place
 
 CHANGE_TYPE = pa.field("_change_type", pa.string(), nullable=False)
 """``insert``, ``update_preimage``, ``update_postimage`` or ``delete``."""
 
 
-class FeedScan:
-    """The rows that changed after one version up to another, as a stream that can be read again.
+def changed_rows(
+    log: CommitLog, since: int, columns: Sequence[str], added: Sequence[pa.Field]
+) -> FileSystemDataset:
+    """Return the rows that changed after one version up to another, to be read many times.
 
-    Implements the Arrow PyCapsule interface as :class:`lake.scan.EngineScan` does. An update is two
-    rows, as it was and as it is; a row that changed twice is there twice.
+    An update is two rows, as it was and as it is; a row that changed twice is there twice. Where
+    :func:`obstacle` names one, the rows are not these.
+
+    Args:
+        log: The log of the table, which is open at the last version of interest.
+        since: The version before the first (exclusive).
+        columns: The table's columns to read; ``_change_type`` is added to them.
+        added: Columns the table does not have, to be read as nulls.
+
+    Raises:
+        ValueError: The log does not say in which partition a file was.
     """
-
-    def __init__(
-        self,
-        place: Place,
-        table: DeltaTable,
-        since: int,
-        columns: Sequence[str],
-        added: Sequence[pa.Field],
-    ) -> None:
-        """Prepare the scan; nothing is read yet.
-
-        Args:
-            place: Where the table is.
-            table: The table at the last version (inclusive).
-            since: The version before the first (exclusive).
-            columns: The table's columns to read; ``_change_type`` is added to them.
-            added: Columns the table does not have, to be read as nulls.
-        """
-        self._watch = watch_over(place)
-        self._table = table
-        self._since = since
-        self._columns = [*columns, CHANGE_TYPE.name]
-        self._added = added
-        with self._read() as reader:
-            self.schema = reader.schema
-
-    def _read(self) -> pa.RecordBatchReader:
-        def feed() -> Any:  # noqa: ANN401 -- PyArrow has no types
-            return self._table.load_cdf(
-                starting_version=self._since + 1,
-                ending_version=self._table.version(),
-                columns=self._columns,
-            )
-
-        return stream(feed, self._added, self._watch, "The change data feed")
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Start reading from the first row and hand out the stream's capsule."""
-        return self._read().__arrow_c_stream__(requested_schema)
+    table = log.table
+    has = pa.schema(table.schema().to_arrow())
+    schema = pa.schema([*(has.field(name) for name in columns), CHANGE_TYPE, *added])
+    partitions = [has.field(name) for name in table.metadata().partition_columns if name in columns]
+    commits = filter(None, map(log.entry, range(since + 1, table.version() + 1)))
+    known = [file for commit in commits for file in _changed_files(commit, partitions)]
+    files = files_of(log.place, table, watch_over(log.place))
+    return of_files(known, schema, files, SparingDataset)
 
 
-def obstacle(table: DeltaTable, log: CommitLog, since: int) -> str | None:
+def _changed_files(
+    commit: Entry, partitions: Sequence[pa.Field]
+) -> Iterator[tuple[str, dict[str, pa.Scalar]]]:
+    """Yield the files that tell the changes of one version, and what all rows of each have."""
+    written = [("", file) for file in commit.having("cdc")] or [
+        (change, file)
+        for kind, change in (("add", "insert"), ("remove", "delete"))
+        for file in commit.having(kind)
+        if file.get("dataChange", True)
+    ]
+    for change, file in written:
+        values = {field.name: _partition_value(commit, file, field) for field in partitions}
+        if change:  # otherwise each row says what became of it
+            values[CHANGE_TYPE.name] = pa.scalar(change)
+        yield file["path"], values
+
+
+def _partition_value(commit: Entry, file: dict[str, Any], field: pa.Field) -> pa.Scalar:
+    """Read a value of a partition column as the log writes it; an empty one is null."""
+    values = file.get("partitionValues") or {}
+    if field.name not in values:
+        raise ValueError(f"version {commit.version} does not say which {field.name} a file has")
+    text = values[field.name] or None
+    if text and pa.types.is_timestamp(field.type) and field.type.tz and text[-1].isdigit():
+        text += "Z"  # without a zone it is in UTC
+    return pa.scalar(text, pa.string()).cast(field.type)
+
+
+def obstacle(log: CommitLog, since: int) -> str | None:
     """Say why the feed after a version cannot be trusted, or return None where it can.
 
     Args:
-        table: The table at the last version of interest.
-        log: Its log.
+        log: The log of the table, which is open at the last version of interest.
         since: The version after which changes are of interest, lower than the table's.
 
     Returns:
         A clause such as ``its change data feed is off``.
     """
+    table = log.table
     if used := features(table) - DATASET_FEATURES:
         return f"it uses {', '.join(sorted(used))}"
-    if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
+    if not feed_is_on(table.metadata().configuration):
         return "its change data feed is off"
     commits = []
     for version in range(since + 1, table.version() + 1):
@@ -113,8 +124,7 @@ def _unreadable(commit: Entry, log: CommitLog) -> str | None:
     ]
     if any(file.get("deletionVector") for file in written):
         return f"its version {commit.version} has deletion vectors"
-    # delta-rs takes a feed's paths as they stand, without decoding them.
-    if lost := log.lost([file["path"] for file in written]):
+    if lost := log.lost([unquote(file["path"]) for file in written]):
         return (
             f"{len(lost)} of the files that tell the changes of version {commit.version} "
             f"{'is' if len(lost) == 1 else 'are'} gone"
@@ -143,9 +153,9 @@ def _altered(commits: Sequence[Entry], log: CommitLog, since: int) -> str | None
 
 def _switched_off(version: int, metadata: dict[str, Any]) -> str | None:
     configuration = metadata.get("configuration") or {}
-    if configuration.get(CHANGE_DATA_FEED) != "true":
+    if not feed_is_on(configuration):
         return f"its change data feed was off in version {version}"
-    if configuration.get("delta.columnMapping.mode", "none") != "none":
+    if columns_are_mapped(configuration):
         return f"it used columnMapping in version {version}"
     return None
 

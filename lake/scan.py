@@ -16,16 +16,18 @@ import duckdb
 import pyarrow as pa
 from deltalake import QueryBuilder
 from deltalake.exceptions import DeltaError
+from deltalake.schema import PrimitiveType
 from pyarrow.dataset import FileSystemDataset
 from pyarrow.fs import PyFileSystem
 
 from lake import tables
 from lake.dataset import SparingDataset, dataset
 from lake.errors import TableBroken
+from lake.properties import columns_are_mapped
 from lake.store_files import StoreFiles, Watch, watch_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from deltalake import DeltaTable
 
@@ -76,43 +78,40 @@ class EngineScan:
         self._table = table
         self._added = added
         self._watch = watch
+        self._query = f"select {', '.join(_columns(table))} from scan"  # noqa: S608 - quoted names
         with self._read() as reader:
             self.schema = reader.schema
 
     def _read(self) -> pa.RecordBatchReader:
         engine = QueryBuilder(ENGINE_CONFIG).register("scan", self._table)
-        return stream(
-            lambda: engine.execute("select * from scan"),
-            self._added,
-            self._watch,
-            "A deletion vector",
-        )
+        try:
+            reader = pa.RecordBatchReader.from_stream(engine.execute(self._query))
+        except (DeltaError, OSError) as error:
+            if self._watch is None:
+                raise
+            raise self._watch.noted(error, "A deletion vector") from None
+        if self._watch is not None:
+            batches = self._watch.batches(reader)
+            reader = pa.RecordBatchReader.from_batches(reader.schema, batches)
+        return _with_nulls(reader, self._added)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Start reading from the first row and hand out the stream's capsule."""
         return self._read().__arrow_c_stream__(requested_schema)
 
 
-def stream(
-    start: Callable[[], Any], added: Sequence[pa.Field], watch: Watch | None, first: str
-) -> pa.RecordBatchReader:
-    """Read what delta-rs' engine yields, with further columns that are null in every row.
+def _columns(table: DeltaTable) -> Iterator[str]:
+    """Yield a table's columns as the engine selects them.
 
-    Args:
-        start: Makes the engine start.
-        added: The columns to add behind the engine's own.
-        watch: Where failures are told, if the table is in an object store.
-        first: What the engine reads when it starts, for the error's sentence.
+    An empty partition value is null, whatever its type
+    (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#partition-value-serialization). The
+    engine knows that of all types but text.
     """
-    try:
-        reader = pa.RecordBatchReader.from_stream(start())
-    except (DeltaError, OSError) as error:
-        if watch is None:
-            raise
-        raise watch.noted(error, first) from None
-    if watch is not None:
-        reader = pa.RecordBatchReader.from_batches(reader.schema, watch.batches(reader))
-    return _with_nulls(reader, added)
+    partitions = table.metadata().partition_columns
+    for field in table.schema().fields:
+        name = tables.quoted(field.name)
+        text = field.name in partitions and field.type == PrimitiveType("string")
+        yield f"nullif({name}, '') as {name}" if text else name
 
 
 def _with_nulls(reader: pa.RecordBatchReader, added: Sequence[pa.Field]) -> pa.RecordBatchReader:
@@ -137,7 +136,7 @@ def features(table: DeltaTable) -> frozenset[str]:
     Reader version 2 means column mapping *may* be used: only its mode tells whether it is.
     """
     used = frozenset(table.protocol().reader_features or ())
-    mapped = table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
+    mapped = columns_are_mapped(table.metadata().configuration)
     return used | {"columnMapping"} if mapped else used
 
 
@@ -169,8 +168,12 @@ def scan(
     watch = watch or watch_over(place)
     if used - DATASET_FEATURES:
         return EngineScan(table, added, watch)
-    files = tables.files(place, table) if watch is None else PyFileSystem(StoreFiles(table, watch))
-    return dataset(table, files, added, kind)
+    return dataset(table, files_of(place, table, watch), added, kind)
+
+
+def files_of(place: Place, table: DeltaTable, watch: Watch | None) -> PyFileSystem:
+    """Return the files of a table, whose failures are told to a watch if there is one."""
+    return tables.files(place, table) if watch is None else PyFileSystem(StoreFiles(table, watch))
 
 
 @contextmanager

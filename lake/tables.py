@@ -18,6 +18,7 @@ from pyarrow.fs import PyFileSystem
 
 from lake.commit_trace import traced
 from lake.errors import PlaceInvalid, StoreUnreachable, TableBroken, TableBusy
+from lake.properties import CHANGE_DATA_FEED, feed_is_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from lake.places import Place
 
-CHANGE_DATA_FEED = "delta.enableChangeDataFeed"
 PROPERTIES = {CHANGE_DATA_FEED: "true"}
 """What every table of the lake is created with."""
 
@@ -212,7 +212,7 @@ def replace(place: Place, table: DeltaTable, rows: pa.RecordBatchReader) -> None
         StoreFailed: The object store has failed.
         TableBroken: It cannot be written.
     """
-    if table.metadata().configuration.get(CHANGE_DATA_FEED) != "true":
+    if not feed_is_on(table.metadata().configuration):
         with writing(place, table.version()):
             table.alter.set_table_properties(PROPERTIES)
     with writing(place, table.version()):

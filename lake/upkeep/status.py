@@ -9,8 +9,8 @@ import pyarrow as pa
 from deltalake import QueryBuilder
 
 from lake.commits import committed
+from lake.properties import feed_is_on
 from lake.scan import DATASET_FEATURES, ENGINE_CONFIG, features
-from lake.tables import CHANGE_DATA_FEED
 from lake.upkeep.found import find_rejects, reading
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def status(found: Found) -> Status:
             rows=count(found.table),
             files=len(sizes),
             size=sum(sizes),
-            change_data_feed=metadata.configuration.get(CHANGE_DATA_FEED) == "true",
+            change_data_feed=feed_is_on(metadata.configuration),
             rejects=rejected,
             rejects_place=str(rejects.place) if rejects else None,
         )

@@ -254,9 +254,8 @@ def _rounded(_: str, said: footer.Struct) -> footer.Struct:
                 cut if bound == footer.MIN else cut[:-1] + bytes([cut[-1] + 1]),
             )
             changed[exact] = (footer.FALSE, False)
-        elif value in (struct.pack("<d", -0.0), struct.pack("<f", -0.0)):
-            if bound == footer.MAX:
-                changed[bound] = (footer.BINARY, bytes(len(value)))
+        elif bound == footer.MAX and value in (struct.pack("<d", -0.0), struct.pack("<f", -0.0)):
+            changed[bound] = (footer.BINARY, bytes(len(value)))
     return changed
 
 
@@ -314,7 +313,7 @@ def log_statistics(draw: st.DrawFn, table: Table, rows: dict[str, list[Any]]) ->
         kind = KINDS[table.columns[name]]
         nulls = values.count(None)
         way = draw(st.sampled_from(["exact", "rounded", "one bound", "none", "wrong"]))
-        known = sorted(v for v in values if v is not None and v == v)
+        known = sorted(v for v in values if v is not None and str(v) != "nan")
         if way == "wrong":
             known = [draw(st.sampled_from(kind.values))]
         exact = way in ("exact", "wrong")
@@ -355,7 +354,7 @@ def foreign_tables(draw: st.DrawFn) -> Table:
         partition = None
         if partitioned:
             partition = rows[partitioned][0]
-            rows[partitioned] = [partition or None if isinstance(partition, str) else partition] * count
+            rows[partitioned] = [None if partition == "" else partition] * count
         table.files.append(
             File(
                 rows,
@@ -367,6 +366,7 @@ def foreign_tables(draw: st.DrawFn) -> Table:
                     "row_group_size": draw(st.integers(1, 4)),
                     "use_deprecated_int96_timestamps": draw(st.booleans()),
                     "use_dictionary": draw(st.booleans()),
+                    "store_schema": draw(st.booleans()),
                 },
                 draw(st.booleans()),
             )

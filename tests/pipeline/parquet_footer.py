@@ -121,11 +121,11 @@ def value(kind: int, content: Any) -> bytes:
 def struct_of(fields: Struct) -> bytes:
     written, last = b"", 0
     for number, (kind, content) in sorted(fields.items()):
-        if kind in (TRUE, FALSE):
-            kind = TRUE if content else FALSE
+        flag = kind in (TRUE, FALSE)  # its type is its value
+        told = (TRUE if content else FALSE) if flag else kind
         step = number - last
-        written += bytes([step << 4 | kind]) if step < 16 else bytes([kind]) + signed(number)
-        written += b"" if kind in (TRUE, FALSE) else value(kind, content)
+        written += bytes([step << 4 | told]) if step < 16 else bytes([told]) + signed(number)
+        written += b"" if flag else value(kind, content)
         last = number
     return written + b"\0"
 
@@ -149,6 +149,4 @@ def rewrite(path: Path, change: Callable[[str, Struct], Struct | None]) -> None:
             if changed is not None:
                 column[STATISTICS] = (STRUCT, changed)
     written = struct_of(footer)
-    path.write_bytes(
-        data[: -8 - length] + written + struct.pack("<I", len(written)) + MAGIC
-    )
+    path.write_bytes(data[: -8 - length] + written + struct.pack("<I", len(written)) + MAGIC)

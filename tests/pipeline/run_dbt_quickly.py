@@ -23,7 +23,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 from dbt.cli.main import dbtRunner
 
-from lake.feed import FeedScan
+from lake.dataset import SparingDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,10 @@ def die(statement: int) -> None:
 def break_off() -> None:
     """Have every stream of changes end in an error."""
 
-    def broken(self: FeedScan, requested_schema: object | None = None) -> object:
+    def broken(self: SparingDataset, **options: object) -> object:
         raise OSError("the disk is on fire")
 
-    FeedScan.__arrow_c_stream__ = broken
+    SparingDataset.scanner = broken
 
 
 @contextmanager
