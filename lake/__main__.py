@@ -90,7 +90,8 @@ def demo_command(leads: int, days: int, end: datetime | None, seed: int, force: 
     """
     last = end.date() if end else places.today()
     for written in demo.write(leads, Period(last, days, seed), force=force):
-        click.echo(f"{written.name}: {written.rows:,} rows up to {last} in {written.place}")
+        rows = f"{written.rows:,} row{'' if written.rows == 1 else 's'}"
+        click.echo(f"{written.name}: {rows} up to {last} in {written.place}")
 
 
 @main.command("load")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from lake.commit_log import Entry
     from lake.places import Place
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 ENTRY = re.compile(r"_delta_log/(\d{20})\.json$")
 
@@ -119,22 +121,29 @@ def committed(place: Place, table: DeltaTable) -> tuple[datetime, str | None]:
     if commit and commit.committed_at:
         return commit.committed_at, traceparent
     written = pa.table(table.get_add_actions())["modification_time"].to_pylist()
-    return _utc(max(written, default=table.metadata().created_time)), traceparent
+    made = _utc(table.metadata().created_time) or EPOCH
+    return max(filter(None, map(_utc, written)), default=made), traceparent
 
 
 def _time(info: Mapping[str, Any], entry: Entry) -> datetime | None:
     """Say when a commit was made: by its own word, or else by that of the files it names."""
     own = info.get("inCommitTimestamp") or info.get("timestamp")
-    if own is not None:
-        return _utc(own)
+    if (moment := _utc(own)) is not None:
+        return moment
     times = [
-        action[name]
+        moment
         for kind, name in TIMES_OF_FILES.items()
         for action in entry.having(kind)
-        if action.get(name) is not None
+        if (moment := _utc(action.get(name))) is not None
     ]
-    return _utc(max(times)) if times else None
+    return max(times, default=None)
 
 
-def _utc(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+def _utc(milliseconds: object) -> datetime | None:
+    """Read a time as a log has it; ``None`` if it is none, since writers add what they like."""
+    if not isinstance(milliseconds, int | float):
+        return None
+    try:
+        return EPOCH + timedelta(milliseconds=milliseconds)
+    except (OverflowError, ValueError):
+        return None

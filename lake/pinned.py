@@ -14,8 +14,9 @@ from pyarrow.fs import FileSelector
 
 from lake import tables
 from lake.commits import committed
-from lake.contracts import NAMES, TABLES
+from lake.contracts import NAMES, TABLES, spellings
 from lake.errors import ContractBroken, LakeError, TableBroken, TableMissing
+from lake.failures import failed
 from lake.places import URI_VARIABLES, at, table_place, table_uri
 from lake.scan import scan
 from lake.versions import LATEST, resolve
@@ -80,10 +81,11 @@ def pin(
         newest = tables.newest(place)
         if newest is None:
             raise TableMissing(_no_table(name, uri))
+        latest = newest.version()
         table = _open(name, place, newest, version)
         contract = TABLES.get(name)
         added = conform(contract, pa.schema(table.schema().to_arrow())) if contract else ()
-        _all_files_are_there(name, place, table)
+        _all_files_are_there(name, place, table, latest)
         moment, traceparent = committed(place, table)
         return PinnedTable(
             name=name,
@@ -97,12 +99,7 @@ def pin(
             table=table,
         )
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
-        if failure := place.failure(error):
-            raise failure from None
-        raise TableBroken(
-            f"The Delta table {name} at {place} cannot be read ({place.reason(error)}): restore it "
-            "from a backup or load it anew."
-        ) from error
+        raise failed(f"The Delta table {name} at {place}", place, error) from error
 
 
 def _no_table(name: str, uri: str) -> str:
@@ -138,8 +135,7 @@ def conform(contract: TableContract, schema: pa.Schema) -> list[pa.Field]:
     Raises:
         ContractBroken: A key column is missing, or a column has a type it cannot have.
     """
-    # Delta and DuckDB both take Deleted and deleted for one column.
-    actual = {field.name.lower(): field.type for field in schema}
+    actual = {name: schema.field(own).type for name, own in spellings(schema.names).items()}
     missing = [column for column in contract.key if column not in actual]
     if missing:
         raise ContractBroken(
@@ -151,7 +147,8 @@ def conform(contract: TableContract, schema: pa.Schema) -> list[pa.Field]:
         if not _accepts(field.type, found):
             raise ContractBroken(
                 f"The column {field.name} of the Delta table {contract.name} is {found}, but its "
-                f"contract says {field.type}: have its writer store it so."
+                f"contract says {field.type}: have its writer store it so, or load its rows into a "
+                "new table with `python -m lake load`."
             )
     return [field.with_nullable(True) for field in contract.schema if field.name not in actual]
 
@@ -197,7 +194,7 @@ def _open(name: str, place: Place, table: DeltaTable, asked: str) -> DeltaTable:
     return table
 
 
-def _all_files_are_there(name: str, place: Place, table: DeltaTable) -> None:
+def _all_files_are_there(name: str, place: Place, table: DeltaTable, latest: int) -> None:
     """See that every data file exists: a lost one would fail only mid-build.
 
     In an object store that is one request for each thousand files, or for each partition: those
@@ -209,10 +206,11 @@ def _all_files_are_there(name: str, place: Place, table: DeltaTable) -> None:
     # They come percent-encoded, but a partition's folder may have a percent sign of its own.
     lost = [uri for uri in table.file_uris() if not there(unquote(uri)) and not there(uri)]
     if lost:
+        older = table.version() < latest
+        way = "read a newer version or restore the files" if older else "restore the files"
         raise TableBroken(
             f"Version {table.version()} of the Delta table {name} lacks {len(lost)} of its data "
-            f"files ({Path(lost[0]).name} is the first), vacuumed or lost: read a newer version or "
-            "restore the files."
+            f"files ({Path(lost[0]).name} is the first), vacuumed or lost: {way}."
         )
 
 

@@ -23,6 +23,7 @@ from pyarrow.fs import PyFileSystem
 from lake import tables
 from lake.dataset import SparingDataset, dataset
 from lake.errors import TableBroken
+from lake.failures import failed
 from lake.properties import columns_are_mapped
 from lake.store_files import StoreFiles, Watch, watch_over
 
@@ -199,7 +200,4 @@ def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
     except (duckdb.Error, DeltaError, pa.ArrowException) as error:
         if watch is not None and watch.failure is not None:
             raise watch.failure from None
-        raise TableBroken(
-            f"The Delta table in {place} cannot be read ({place.reason(error)}): restore it from "
-            "a backup, or remove it and load it anew."
-        ) from error
+        raise failed(f"The Delta table in {place}", place, error) from error

@@ -13,6 +13,7 @@ import pyarrow as pa
 from deltalake.fs import DeltaStorageHandler
 
 from lake.errors import LakeError, TableBroken
+from lake.failures import way_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,8 @@ class Watch:
         """
         failure = self.place.failure(error) or TableBroken(
             f"{path} of the Delta table at {self.place} cannot be read "
-            f"({self.place.reason(error)}): restore it from a backup, or read another version."
+            f"({self.place.reason(error)}): "
+            f"{way_out(error) or 'restore it from a backup, or read another version'}."
         )
         self.failure = self.failure or failure
         return failure

@@ -18,6 +18,7 @@ from pyarrow.fs import PyFileSystem
 
 from lake.commit_trace import traced
 from lake.errors import PlaceInvalid, StoreUnreachable, TableBroken, TableBusy
+from lake.failures import failed, way_out
 from lake.properties import CHANGE_DATA_FEED, feed_is_on
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def newest(place: Place) -> DeltaTable | None:
 
     Raises:
         StoreFailed: The object store cannot tell. It is asked with little patience first.
-        DeltaError, OSError: There is a Delta log that cannot be read, or a file.
+        DeltaError, OSError, ValueError: There is a Delta log that cannot be read, or a file.
     """
     place.reach()
     try:
@@ -91,11 +92,8 @@ def open_table(place: Place) -> DeltaTable | None:
         )
     try:
         return newest(place)
-    except (DeltaError, OSError) as error:
-        raise TableBroken(
-            f"The Delta table in {place} cannot be opened ({place.reason(error)}): restore it from "
-            "a backup, or remove it and load it anew."
-        ) from error
+    except (DeltaError, OSError, ValueError) as error:
+        raise failed(f"The Delta table in {place}", place, error, "opened") from error
 
 
 def files(place: Place, table: DeltaTable) -> PyFileSystem:
@@ -282,9 +280,10 @@ def writing(place: Place, expected: int = -1) -> Iterator[None]:
                 f"Someone else has just written to the Delta table in {place}, and nothing has "
                 "been written here: try again when they are done."
             ) from error
+        way = f": {found}." if (found := way_out(error)) else "."
         raise TableBroken(
-            f"The Delta table in {place} cannot be written ({place.reason(error)}): nothing has "
-            "been."
+            f"The Delta table in {place} cannot be written ({place.reason(error)}), and nothing "
+            f"has been{way}"
         ) from error
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lake import exchange, tables
+from lake import exchange, int96, tables
 from lake.load.chunks import ROWS
 from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
 
@@ -71,6 +71,8 @@ def upsert(
     whole = exchange.is_open_to(contract, table)
     inserted, updated = _compare(staging, contract, place, table, whole=whole)
     if inserted or updated:
+        if updated:
+            int96.refuse(f"The Delta table in {place}", place, table, "updated")
         grown = _grown(staging, pa.schema(table.schema().to_arrow()))
         brought = pa.schema([field for field in grown if field.name in staging.columns.types])
         if not updated:  # a merge would write the whole table anew

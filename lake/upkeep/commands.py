@@ -14,13 +14,15 @@ from lake.contracts import NAMES
 from lake.errors import LakeError
 from lake.upkeep import changes
 from lake.upkeep.compaction import compact
-from lake.upkeep.found import find, need, place, reading, to_tend
+from lake.upkeep.found import asked_for, find, place, reading, to_tend
 from lake.upkeep.retention import hours, retention, words
 from lake.upkeep.status import status
 from lake.upkeep.vacuuming import vacuum
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from lake.upkeep.found import Found
 
 WIDTH_WITHOUT_A_TERMINAL = 200
 
@@ -63,7 +65,7 @@ def status_command(tables: tuple[str, ...]) -> None:
 
 
 @click.command("history")
-@click.argument("table", type=click.Choice(list(NAMES)))
+@some_tables
 @click.option(
     "--limit",
     type=click.IntRange(1),
@@ -71,33 +73,18 @@ def status_command(tables: tuple[str, ...]) -> None:
     show_default=True,
     help="How many commits to show.",
 )
-def history_command(table: str, limit: int) -> None:
-    """List the newest commits of TABLE that its log still has, newest first.
+def history_command(tables: tuple[str, ...], limit: int) -> None:
+    """List the newest commits of each TABLE that its log still has; without one, of all.
 
-    The times are what `dbt build --vars '{leads_version: 2026-01-31T12:00:00Z}'` goes by. Rows are
-    as the writer counted them in the commit; what it does not say is a dash.
+    The newest come first. The times are what `dbt build --vars '{leads_version:
+    2026-01-31T12:00:00Z}'` goes by. Rows are as the writer counted them in the commit; what it does
+    not say is a dash.
     """
-    found = need(table)
-    with reading(found):
-        log = commits.kept(found.place, found.table, limit)
-    shown = Table(
-        *("version", "committed at", "operation", "inserted", "updated", "deleted"),
-        *("files added", "files removed"),
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for commit in reversed(log):
-        rows = [f"{count:,}" if count is not None else "-" for count in changes.rows(commit)]
-        shown.add_row(
-            str(commit.version),
-            _time(commit.committed_at) if commit.committed_at else "-",
-            commit.operation or "-",
-            *rows,
-            f"{commit.files_added:,}",
-            f"{commit.files_removed:,}",
-        )
-    Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_A_TERMINAL).print(shown)
+    found = asked_for(tables)
+    for each in found:
+        if len(found) > 1:
+            click.echo(each.name)
+        _show_history(each, limit)
 
 
 @click.command("compact")
@@ -159,6 +146,29 @@ def _show_status(name: str) -> None:
     _line("change data feed", "on" if now.change_data_feed else "off")
     _line("table id", now.table_id)
     _line("rejects", rejects if now.rejects_place else "none")
+
+
+def _show_history(found: Found, limit: int) -> None:
+    with reading(found):
+        log = commits.kept(found.place, found.table, limit)
+    shown = Table(
+        *("version", "committed at", "operation", "inserted", "updated", "deleted"),
+        *("files added", "files removed"),
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for commit in reversed(log):
+        rows = [f"{count:,}" if count is not None else "-" for count in changes.rows(commit)]
+        shown.add_row(
+            str(commit.version),
+            _time(commit.committed_at) if commit.committed_at else "-",
+            commit.operation or "-",
+            *rows,
+            f"{commit.files_added:,}",
+            f"{commit.files_removed:,}",
+        )
+    Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_A_TERMINAL).print(shown)
 
 
 def _line(title: str, text: str) -> None:

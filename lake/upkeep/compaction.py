@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lake import tables
+from lake import int96, tables
 from lake.upkeep.found import reading, refuse_foreign
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def compact(found: Found) -> Compacted:
     """
     with reading(found):
         refuse_foreign(found, "compacted")
+        what = f"The Delta table {found.name} at {found.place}"
+        int96.refuse(what, found.place, found.table, "compacted")
         before = len(found.table.file_uris())
     removed, added = tables.compact(found.place, found.table)
     version = found.table.version() if removed else None

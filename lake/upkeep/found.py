@@ -12,6 +12,7 @@ from deltalake.exceptions import DeltaError
 from lake import places, tables
 from lake.contracts import NAMES
 from lake.errors import TableBroken, TableMissing
+from lake.failures import failed
 from lake.scan import DATASET_FEATURES, features
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def need(name: str) -> Found:
     return found
 
 
-def to_tend(names: Sequence[str]) -> list[Found]:
-    """Open the tables that are asked for and their rejects; without names, all that are there.
+def asked_for(names: Sequence[str]) -> list[Found]:
+    """Open the tables that are asked for; without names, all that are there.
 
     Raises:
         TableMissing: One that is asked for is not there, or there is none at all.
@@ -103,6 +104,19 @@ def to_tend(names: Sequence[str]) -> list[Found]:
             "There is no Delta table in the lake yet: make one with `python -m lake load`, or a "
             "demo with `python -m lake demo`."
         )
+    return there
+
+
+def to_tend(names: Sequence[str]) -> list[Found]:
+    """Open the tables that are asked for and their rejects; without names, all that are there.
+
+    Raises:
+        TableMissing: One that is asked for is not there, or there is none at all.
+        PlaceInvalid: A place is none.
+        StoreFailed: An object store cannot tell.
+        TableBroken: A log cannot be read.
+    """
+    there = asked_for(names)
     rejects = [find_rejects(found.name) for found in there]
     return [found for pair in zip(there, rejects, strict=True) for found in pair if found]
 
@@ -137,13 +151,8 @@ def reading(found: Found, deed: str = "read") -> Iterator[None]:
     try:
         yield
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
-        if failure := found.place.failure(error):
-            raise failure from None
-        raise TableBroken(
-            f"The Delta table {found.name} at {found.place} cannot be {deed} "
-            f"({found.place.reason(error)}): see to that and try again, or restore the table from "
-            "a backup."
-        ) from error
+        what = f"The Delta table {found.name} at {found.place}"
+        raise failed(what, found.place, error, deed) from error
 
 
 def _open(name: str, place: Place) -> Found | None:

@@ -1,0 +1,80 @@
+"""Spark's old timestamps, INT96, in files that delta-rs is to write anew.
+
+delta-rs takes INT96 as nanoseconds, which hold the years 1677 to 2262, and cannot be told
+otherwise where it compacts, merges or overwrites: the year 9999, the usual "for ever", becomes
+1816 in rows that nobody touched.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.dataset import SparingDataset, dataset
+from lake.errors import TableBroken
+from lake.scan import files_of
+from lake.store_files import watch_over
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from pyarrow.dataset import ParquetFileFragment
+
+    from lake.places import Place
+
+SIDE_BY_SIDE = 16
+"""Files whose footers are read at a time: each is a request of its own where they are far away."""
+
+FIRST, LAST = datetime(1677, 9, 22, tzinfo=UTC), datetime(2262, 4, 11, tzinfo=UTC)
+"""What nanoseconds hold, in whole days."""
+
+
+def refuse(what: str, place: Place, table: DeltaTable, deed: str) -> None:
+    """See that delta-rs keeps a table's moments where it writes its files anew.
+
+    Args:
+        what: The table, as a sentence begins with it.
+        place: Where the table is.
+        table: The table; deletion vectors and column mapping are refused elsewhere.
+        deed: What is to be done with it.
+
+    Raises:
+        TableBroken: It would change some.
+    """
+    moments = [f for f in pa.schema(table.schema().to_arrow()) if pa.types.is_timestamp(f.type)]
+    if not moments:
+        return
+    rows = dataset(table, files_of(place, table, watch_over(place)), kind=SparingDataset)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        old = {name for names in pool.map(_int96, rows.get_fragments()) for name in names}
+    lost = [
+        field.name
+        for field in moments
+        if field.name in old and rows.scanner(columns=[], filter=_beyond(field)).count_rows()
+    ]
+    if lost:
+        raise TableBroken(
+            f"{what} has moments before 1677 or after 2262 in {', '.join(lost)}, which Spark wrote "
+            f"as INT96, and cannot be {deed} from here without harm: have the engine that writes "
+            "it do that, or have it write TIMESTAMP_MICROS."
+        )
+
+
+def _int96(file: ParquetFileFragment) -> list[str]:
+    """Name the columns that one file has as INT96."""
+    schema = file.metadata.schema
+    columns = map(schema.column, range(len(schema)))
+    return [column.path for column in columns if column.physical_type == "INT96"]
+
+
+def _beyond(field: pa.Field) -> pc.Expression:
+    """Return the filter of what nanoseconds do not hold."""
+    naive = field.type.tz is None
+    first, last = (
+        pa.scalar(moment.replace(tzinfo=None) if naive else moment, field.type)
+        for moment in (FIRST, LAST)
+    )
+    return (pc.field(field.name) < first) | (pc.field(field.name) >= last)
