@@ -76,6 +76,18 @@ def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...
     return sorted(connection.execute(sql).fetchall(), key=repr)
 
 
+def conditions(
+    connection: duckdb.DuckDBPyConnection, column: str
+) -> Iterator[tuple[str, list[Any]]]:
+    """Filters on a column of ``known``: each with some of its values."""
+    yield from ((f'"{column}" is {negated}null', []) for negated in ("", "not "))
+    query = f'select distinct "{column}" from known where "{column}" is not null limit 5'
+    for value in connection.execute(query).fetchall():
+        for operator in ("=", "<>", "<", "<=", ">", ">="):
+            yield f'"{column}" {operator} ?', [*value]
+        yield f'"{column}" in (?, ?)', [*value, *value]
+
+
 @pytest.mark.parametrize("name", FOREIGN_NAMES)
 def test_a_table_that_another_writer_made_reads_as_the_delta_engine_reads_it(
     foreign: Path, name: str
@@ -99,6 +111,16 @@ def test_a_table_that_another_writer_made_reads_as_the_delta_engine_reads_it(
         assert got == rows(connection, f"select {columns} from expected")
     assert len(got) == expected.num_rows > 0
     assert connection.sql("from temp.main.foreign").columns == names
+
+    connection.execute("create table known as from expected")
+    for column in names:
+        for condition, value in conditions(connection, column):
+            query = f"select {columns} from {{}} where {condition}"
+            found, known = (
+                sorted(connection.execute(query.format(table), value).fetchall(), key=repr)
+                for table in ("temp.main.foreign", "known")
+            )
+            assert found == known, (condition, value)
 
 
 def test_the_edges_of_time_are_not_wrapped(foreign: Path) -> None:
