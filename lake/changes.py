@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from lake.commit_log import CommitLog
-from lake.contracts import TABLES
+from lake.contracts import TABLES, spellings
 from lake.errors import LakeError
 from lake.feed import CHANGE_TYPE, FeedScan, obstacle
 
@@ -155,7 +155,7 @@ def _lost_track(
 
 def _scan(pinned: PinnedTable, seen: Seen) -> FeedScan:
     contract = TABLES[pinned.name].schema
-    has = {field.name.lower(): field.name for field in pinned.table.schema().fields}
+    has = spellings(field.name for field in pinned.table.schema().fields)
     return FeedScan(
         pinned.place,
         pinned.table,

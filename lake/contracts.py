@@ -7,8 +7,12 @@ foreign writer left out reads as null, and a key column that is missing is an er
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LEAD_EVENT_DATES = (
     "date_prise_contact",
@@ -71,3 +75,12 @@ TABLES = {contract.name: contract for contract in (LEADS, MARKETING_CONVERSIONS)
 
 NAMES = {"leads": LEADS, "marketing": MARKETING_CONVERSIONS}
 """What the tables are called on the command line."""
+
+
+def spellings(columns: Iterable[str]) -> dict[str, str]:
+    """Return how a table spells its columns, by their names in lower case.
+
+    Delta and DuckDB take ``Deleted`` and ``deleted`` for one column. delta-rs and PyArrow do not:
+    they have to be asked for a column as the table spells it.
+    """
+    return {name.lower(): name for name in columns}

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from lake import tables
-from lake.contracts import LEADS
+from lake.contracts import LEADS, spellings
 from lake.load.columns import literal, quoted
 from lake.notion.names import EDITED, OWN, SOURCE
 from lake.scan import reading
@@ -69,7 +69,7 @@ def known(place: Place, table: DeltaTable | None, source_id: str) -> Known:
     since = None
     if read_at is not None:
         since = datetime.fromtimestamp(read_at, UTC).replace(second=0) - OVERLAP
-    names = {name.lower(): name for name in pa.schema(table.schema().to_arrow()).names}
+    names = spellings(pa.schema(table.schema().to_arrow()).names)
     if not names.keys() >= OWN:
         return Known(since=since)
     with reading(place, table) as leads, duckdb.connect() as database:
