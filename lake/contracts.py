@@ -23,6 +23,10 @@ LEAD_EVENT_DATES = (
 )
 """The five event columns of a lead, in the order of the funnel. All are nullable."""
 
+SUM_LIMIT = 10**12
+"""How large a number that is added up may be, either way: the marts add in decimals that hold 10^20,
+so a hundred million rows of this size still add up."""
+
 
 @dataclass(frozen=True)
 class TableContract:

@@ -16,7 +16,7 @@ from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
-from lake.load.repeats import last_wins, sum_repeats
+from lake.load.repeats import Repeats
 from lake.progress import Progress
 from lake.scan import NO_ROOM, reading
 
@@ -82,10 +82,11 @@ class Staging:
                 progress.reached(chunk.share)
         for name, kind in self.columns.inferred().items():
             database.execute(f"alter table staged alter {quoted(name)} type {self._sql(kind)}")
+        repeats = Repeats(database, contract, self.columns, partial=self.partial)
+        for rejected in repeats.rejected(source):
+            self._reject(rejected)
         if contract.additive:
-            self.summed = sum_repeats(database, contract, self.columns)
-        else:
-            self._reject(list(last_wins(database, contract, source)))
+            self.summed = repeats.add_up()
 
     def count(self, table: str) -> int:
         """Return how many rows are in ``staged`` or ``rejected``."""
