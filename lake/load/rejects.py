@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lake import tables
-from lake.load.chunks import ROWS
 
 if TYPE_CHECKING:
     from lake.load.staging import Staging
@@ -50,24 +49,25 @@ def keep(staging: Staging, place: Place) -> int:
     digest = staging.source.digest()
     named = "sha256(row), $name, 0" if digest is None else "$digest, $name, line"
     given = {"name": staging.source.name, "now": datetime.now(UTC)}
-    rows: pa.Table = staging.database.sql(
-        f"select {named}, reason, row, $now from rejected order by line",  # noqa: S608 - one of two
-        params=given if digest is None else given | {"digest": digest},
-    ).to_arrow_table(ROWS)
-    rows = rows.rename_columns(SCHEMA.names).cast(SCHEMA)
+    names = ", ".join(SCHEMA.names)
+    staging.database.execute(
+        f"create or replace table new ({names}) as "
+        f"select {named}, reason, row, $now from rejected",  # noqa: S608 - one of two
+        given if digest is None else given | {"digest": digest},
+    )
     if (table := tables.open_table(place)) is not None:
-        staging.database.register("new", rows)
         with staging.beside("kept", place, table):
-            query = """
-                select new.* from new anti join
+            staging.database.execute(
+                """
+                create or replace table new as select new.* from new anti join
                 (select digest, line from kept where digest in (select digest from new))
-                using (digest, line) order by line
-            """
-            rows = staging.database.sql(query).to_arrow_table(ROWS).cast(SCHEMA)
-        staging.database.unregister("new")
-    if len(rows):
+                using (digest, line)
+                """
+            )
+    if staging.count("new"):
+        rows = staging.rows("new", SCHEMA)
         if table is None:
-            tables.create(place, rows.to_reader())
+            tables.create(place, rows)
         else:
-            tables.append(place, table, rows.to_reader())
+            tables.append(place, table, rows)
     return rejected

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from lake.errors import InputRejected, reason
 from lake.load.cells import json_of
-from lake.load.chunks import Rejected
+from lake.load.chunks import ROWS, Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
 from lake.load.repeats import Repeats
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "500MB"
 """Of the temporary database; beyond that it spills to disk."""
+
+TOGETHER, TOGETHER_BYTES = 200_000, 32 * 2**20
+"""How many rows, or bytes of them, are inserted together: fewer at a time take longer."""
 
 REJECTED = pa.schema(
     [
@@ -69,6 +72,7 @@ class Staging:
         self.columns = Columns(source, contract, table)
         self.partial = source.header is None
         self.summed = 0
+        self._held: list[pa.Table] = []
         self._contract = contract
         self._zone = zone
         own = (f"{LINE} bigint", f"{PRESENT} varchar[]")
@@ -80,6 +84,7 @@ class Staging:
             for chunk in source.chunks():
                 self._add(chunk)
                 progress.reached(chunk.share)
+            self._flush()
         for name, kind in self.columns.inferred().items():
             database.execute(f"alter table staged alter {quoted(name)} type {self._sql(kind)}")
         repeats = Repeats(database, contract, self.columns, partial=self.partial)
@@ -89,8 +94,27 @@ class Staging:
             self.summed = repeats.add_up()
 
     def count(self, table: str) -> int:
-        """Return how many rows are in ``staged`` or ``rejected``."""
+        """Return how many rows a table of the database has."""
         return len(self.database.table(table))
+
+    def rows(self, table: str, schema: pa.Schema) -> pa.RecordBatchReader:
+        """Stream a table's rows.
+
+        Args:
+            table: A table of the database.
+            schema: What they are to be; columns that the table does not have are null.
+        """
+        there = self.database.table(table).columns
+        names = [quoted(name) if name in there else "null" for name in schema.names]
+        rows = self.database.sql(f"select {', '.join(names)} from {table}")  # noqa: S608
+        batches = (
+            pa.RecordBatch.from_arrays(
+                [c.cast(kind) for c, kind in zip(batch.columns, schema.types, strict=True)],
+                schema=schema,
+            )
+            for batch in rows.to_arrow_reader(ROWS)
+        )
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     @contextmanager
     def beside(self, name: str, place: Place, table: DeltaTable) -> Iterator[None]:
@@ -138,8 +162,9 @@ class Staging:
             PRESENT: pa.array(present, pa.list_(pa.string())),
         }
         rows = pa.table(columns | arrays)
-        taken = pa.array([row not in reasons for row in range(len(rows))], pa.bool_())
-        self._insert("staged", rows.filter(taken) if reasons else rows)
+        if reasons:
+            rows = rows.filter(pa.array([row not in reasons for row in range(len(rows))]))
+        self._stage(rows)
 
     def _typed(self, chunk: Chunk) -> tuple[dict[str, pa.Array], dict[int, list[str]]]:
         """Return a chunk's columns, and by row the reasons why it cannot be taken."""
@@ -158,6 +183,19 @@ class Staging:
             for row, misfit in misfits.items():
                 reasons.setdefault(row, []).append(f"{name}: {misfit}")
         return arrays, reasons
+
+    def _stage(self, rows: pa.Table) -> None:
+        """Hold rows back until there are enough to be inserted together."""
+        self._held.append(rows)
+        there = sum(map(len, self._held))
+        if there >= TOGETHER or sum(held.nbytes for held in self._held) >= TOGETHER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Insert the rows that are held back."""
+        if self._held:
+            self._insert("staged", pa.concat_tables(self._held, promote_options="default"))
+            self._held.clear()
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         self.database.register("rows", rows)
