@@ -16,9 +16,11 @@ import duckdb
 import pyarrow as pa
 from deltalake import QueryBuilder
 from deltalake.exceptions import DeltaError
-from pyarrow.dataset import FileSystemDataset, ParquetReadOptions
+from pyarrow.dataset import FileSystemDataset
 from pyarrow.fs import PyFileSystem
 
+from lake import tables
+from lake.dataset import SparingDataset, dataset
 from lake.errors import TableBroken
 from lake.store_files import StoreFiles, Watch, watch_over
 
@@ -140,7 +142,11 @@ def features(table: DeltaTable) -> frozenset[str]:
 
 
 def scan(
-    place: Place, table: DeltaTable, added: Sequence[pa.Field] = (), watch: Watch | None = None
+    place: Place,
+    table: DeltaTable,
+    added: Sequence[pa.Field] = (),
+    watch: Watch | None = None,
+    kind: type[FileSystemDataset] = FileSystemDataset,
 ) -> Any:  # noqa: ANN401 -- PyArrow has no types
     """Return an object that DuckDB can register and read many times, from many threads.
 
@@ -149,6 +155,7 @@ def scan(
         table: The table at its pinned version.
         added: Columns the table does not have, to be read as nulls.
         watch: Where failures while it is read are told, for whoever asks.
+        kind: Which class of dataset, if it is read as one.
 
     Raises:
         TableBroken: The table uses a feature that no reader here understands.
@@ -162,28 +169,8 @@ def scan(
     watch = watch or watch_over(place)
     if used - DATASET_FEATURES:
         return EngineScan(table, added, watch)
-    files = None if watch is None else PyFileSystem(StoreFiles(table, watch))
-    options = ParquetReadOptions(coerce_int96_timestamp_unit="us")  # as in ENGINE_CONFIG
-    dataset = table.to_pyarrow_dataset(filesystem=files, parquet_read_options=options)
-    return dataset.replace_schema(pa.schema([*dataset.schema, *added])) if added else dataset
-
-
-class SparingDataset(FileSystemDataset):  # type: ignore[misc]  # PyArrow has no types
-    """A dataset that is read a little ahead only.
-
-    PyArrow reads 16 batches of four files ahead, each as large as the writer made its row groups:
-    2 GB of a table of 20 million leads with all their columns.
-    """
-
-    @classmethod
-    def of(cls, dataset: FileSystemDataset) -> SparingDataset:
-        """Return the same dataset, to be read sparingly."""
-        files = [*dataset.get_fragments()]
-        return cls(files, dataset.schema, dataset.format, dataset.filesystem)
-
-    def scanner(self, **options: Any) -> Any:  # noqa: ANN401 -- PyArrow has no types
-        """Start to read; this is what DuckDB calls."""
-        return super().scanner(**options, batch_readahead=2, fragment_readahead=1)
+    files = tables.files(place, table) if watch is None else PyFileSystem(StoreFiles(table, watch))
+    return dataset(table, files, added, kind)
 
 
 @contextmanager
@@ -203,8 +190,7 @@ def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
     """
     watch = watch_over(place)
     try:
-        rows = scan(place, table, watch=watch)
-        yield SparingDataset.of(rows) if isinstance(rows, FileSystemDataset) else rows
+        yield scan(place, table, watch=watch, kind=SparingDataset)
     except NO_ROOM:
         raise  # in DuckDB's own database, whatever the table is like
     except (duckdb.Error, DeltaError, pa.ArrowException) as error:
