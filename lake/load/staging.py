@@ -175,7 +175,9 @@ class Staging:
         for name in dict.fromkeys((*chunk.columns, *key)):
             cells = self.columns.staged(name, chunk.columns.get(name, empty))
             kind = self.columns.types[name]
-            arrays[name], misfits = parse(cells, kind, self._zone, key=name in key)
+            arrays[name], misfits = parse(
+                cells, kind, self._zone, key=name in key, additive=name in self._contract.additive
+            )
             if name in key:
                 misfits = (
                     dict.fromkeys(_blank(arrays[name]), "empty, but every row needs one") | misfits
