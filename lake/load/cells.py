@@ -178,7 +178,7 @@ def _decimal(cell: object, target: pa.DataType) -> Decimal | None:
 def _addend(cell: object) -> object:
     """Return a cell that can be added to others, as far as it is a number."""
     number = _exact(cell, "no number", nan="no number")
-    if number is not None and abs(number) > SUM_LIMIT:
+    if number is not None and not -SUM_LIMIT <= number <= SUM_LIMIT:
         raise NotOneError(f"more than {SUM_LIMIT:,}, the most that is added up")
     return cell
 

@@ -11,9 +11,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake import memory
 from lake.errors import InputRejected, reason
 from lake.load.cells import json_of
-from lake.load.chunks import ROWS, Rejected
+from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
 from lake.load.repeats import Repeats
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
     from lake.load.chunks import Chunk, Source
     from lake.places import Place
 
-MEMORY_LIMIT = "500MB"
-"""Of the temporary database; beyond that it spills to disk."""
+TEMPORARY = "max_temp_directory_size"
+"""What DuckDB names where the disk is full that memory goes to: to it that is out of memory too."""
 
 TOGETHER, TOGETHER_BYTES = 200_000, 32 * 2**20
 """How many rows, or bytes of them, are inserted together: fewer at a time take longer."""
+
+WRITTEN = 10_000
+"""How many rows delta-rs is handed at a time; it has a dozen such batches in memory."""
 
 REJECTED = pa.schema(
     [
@@ -56,6 +60,7 @@ class Staging:
         columns: The columns of ``staged``, besides its own two.
         partial: Whether a row may lack columns that others have.
         summed: How many rows were added to others of the same key.
+        superseded: How many rejected rows have the key of a later one.
     """
 
     def __init__(
@@ -71,7 +76,7 @@ class Staging:
         self.source = source
         self.columns = Columns(source, contract, table)
         self.partial = source.header is None
-        self.summed = 0
+        self.summed = self.superseded = 0
         self._held: list[pa.Table] = []
         self._contract = contract
         self._zone = zone
@@ -90,8 +95,10 @@ class Staging:
         repeats = Repeats(database, contract, self.columns, partial=self.partial)
         for rejected in repeats.rejected(source):
             self._reject(rejected)
+            self.superseded += len(rejected) * (not contract.additive)
         if contract.additive:
             self.summed = repeats.add_up()
+        pa.default_memory_pool().release_unused()  # what the chunks took
 
     def count(self, table: str) -> int:
         """Return how many rows a table of the database has."""
@@ -112,7 +119,7 @@ class Staging:
                 [c.cast(kind) for c, kind in zip(batch.columns, schema.types, strict=True)],
                 schema=schema,
             )
-            for batch in rows.to_arrow_reader(ROWS)
+            for batch in rows.to_arrow_reader(WRITTEN)
         )
         return pa.RecordBatchReader.from_batches(schema, batches)
 
@@ -147,8 +154,7 @@ class Staging:
 
     def _add(self, chunk: Chunk) -> None:
         """Type a chunk's rows, and stage or reject each."""
-        new = self.columns.admit((*self._contract.key, *chunk.columns))
-        for definition in self._definitions(new):
+        for definition in self._definitions(self.columns.admit(chunk.columns)):
             self.database.execute(f"alter table staged add column {definition}")
         arrays, reasons = self._typed(chunk)
         rejected = [
@@ -156,7 +162,10 @@ class Staging:
             for row in sorted(reasons)
         ]
         self._reject([*chunk.broken, *rejected])
-        present: Sequence[Sequence[str] | None] = chunk.present or [None] * len(chunk.lines)
+        present: Sequence[Sequence[str] | None] = [None] * len(chunk.lines)
+        if chunk.present is not None:
+            named = self.columns.named
+            present = [[named[name] for name in names] for names in chunk.present]
         columns = {
             LINE: pa.array(chunk.lines, pa.int64()),
             PRESENT: pa.array(present, pa.list_(pa.string())),
@@ -171,9 +180,10 @@ class Staging:
         key = self._contract.key
         arrays: dict[str, pa.Array] = {}
         reasons: dict[int, list[str]] = {}
-        empty = [None] * len(chunk.lines)
-        for name in dict.fromkeys((*chunk.columns, *key)):
-            cells = self.columns.staged(name, chunk.columns.get(name, empty))
+        empty: Sequence[object] = [None] * len(chunk.lines)
+        given = {self.columns.named[name]: cells for name, cells in chunk.columns.items()}
+        for name in dict.fromkeys((*given, *key)):
+            cells = self.columns.staged(name, given.get(name, empty))
             kind = self.columns.types[name]
             arrays[name], misfits = parse(
                 cells, kind, self._zone, key=name in key, additive=name in self._contract.additive
@@ -229,17 +239,30 @@ def staging(
         InputRejected: The source cannot be read whole, or there is no room to sort it out; the
             table is as it was.
     """
+    limit = memory.limit()
     with TemporaryDirectory(prefix="leadmarts-") as folder:
         try:
             with duckdb.connect(Path(folder, "staging.duckdb")) as database:
-                database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
+                database.execute(f"set memory_limit = '{limit}'; set timezone = 'UTC'")
                 yield Staging(database, source, contract, table, zone)
         except NO_ROOM as error:
             raise InputRejected(
-                f"{source.place} cannot be sorted out in {Path(folder).parent} "
-                f"({reason(error)}): make room there for a few times its size, or name "
-                "another folder with TMPDIR."
+                _no_room(source.place, Path(folder).parent, limit, error)
             ) from error
+
+
+def _no_room(place: str, folder: Path, limit: str, error: Exception) -> str:
+    """Say whether memory or disk is short, and what to do."""
+    said = str(error)
+    if ("Out of Memory" in said or "failed to allocate" in said) and TEMPORARY not in said:
+        return (
+            f"{place} cannot be sorted out in {limit} of memory ({reason(error)}): set "
+            "LEADMARTS_MEMORY to more, such as 2GB. Nothing was loaded."
+        )
+    return (
+        f"{place} cannot be sorted out in {folder} ({reason(error)}): make room there for a few "
+        "times its size, or name another folder with TMPDIR. Nothing was loaded."
+    )
 
 
 def _blank(array: pa.Array) -> list[int]:
