@@ -166,7 +166,8 @@ def rejects_command(tables: tuple[str, ...], limit: int) -> None:
         total = sum(group.count for group in groups)
         click.echo(f"{name}: {total:,} rejected, kept in {place}")
         for group in groups:
-            click.echo(f"\n{group.count:,} rows: {_printable(group.reason)}")
+            rows = "row" if group.count == 1 else "rows"
+            click.echo(f"\n{group.count:,} {rows}: {_printable(group.reason)}")
             for file, line, full, row in group.rows:
                 at = f"{file}, line {line:,}" if line else file
                 why = "" if full == group.reason else f"{full}: "
