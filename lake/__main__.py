@@ -9,10 +9,10 @@ import click
 
 import telemetry
 from lake import demo, notion, places
-from lake.contracts import NAMES
+from lake.contracts import LEAD_EVENT_DATES, LEADS, NAMES
 from lake.demo.period import Period
 from lake.errors import InputRejected, LakeError, reason
-from lake.load import load
+from lake.load import load, rejects
 from lake.notion import settings
 from lake.upkeep import commands as upkeep
 
@@ -97,7 +97,12 @@ def demo_command(leads: int, days: int, end: datetime | None, seed: int, force: 
 @main.command("load")
 @click.argument("table", type=click.Choice(list(NAMES)))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def load_command(table: str, file: Path) -> None:
+@click.option(
+    "--no-events",
+    is_flag=True,
+    help="Load a file of leads that has no column of an event date.",
+)
+def load_command(table: str, file: Path, no_events: bool) -> None:
     """Load FILE into the table of leads or of marketing conversions.
 
     FILE is a CSV (commas, a header), NDJSON or Parquet file, by its name: .csv, .ndjson, .jsonl
@@ -110,21 +115,71 @@ def load_command(table: str, file: Path) -> None:
 
     Dates are YYYY-MM-DD, alone or with a time after a T or a space (ISO 8601), in the years 1 to
     9999; one with a zone gets its date in LEADMARTS_TIMEZONE (Europe/Paris). Further columns are
-    kept, and added to the table when they first have a value. An empty cell makes the value null.
-    A column that FILE does not have (in NDJSON: that a line does not have) keeps the values it
-    has.
+    kept, and added to the table when they first have a value; upper and lower case do not make
+    another column. An empty cell makes the value null. A column that FILE does not have (in
+    NDJSON: that a line does not have) keeps the values it has.
 
     Rows that cannot be taken are kept in <table>_rejects beside the table, with their line and
-    the reason; the others are loaded, and the exit code is 0. Where there are no others it is 1.
+    the reason ("python -m lake rejects" shows them), and the others are loaded. Where more than a
+    tenth of all cannot be taken, the exit code is 1; rows before the last with their id do not
+    count for that. DuckDB takes LEADMARTS_MEMORY (512MB) for a load, and goes on on disk.
     """
-    loaded = load(NAMES[table], file)
+    needed = LEAD_EVENT_DATES if NAMES[table] is LEADS and not no_events else ()
+    loaded = load(NAMES[table], file, needed)
+    put_right = (
+        f"see why with `python -m lake rejects {table}`, put them right and load the file again."
+    )
     if loaded.rejected and not loaded.upserted.taken:
         raise InputRejected(
             f"Nothing was loaded from {file}, since not one of its rows could be taken "
-            f"({loaded.rejected:,} rejected): see in {loaded.rejects} why, and put them right."
+            f"({loaded.rejected:,} rejected): {put_right}"
         )
     summed = f"{loaded.summed:,} added to others with the same key" if loaded.summed else ""
     click.echo(_summary(table, loaded, summed))
+    if loaded.failed:
+        raise InputRejected(
+            f"More than a tenth of the rows of {file} could not be taken "
+            f"({loaded.rejected - loaded.superseded:,}), and the others are loaded: {put_right}"
+        )
+
+
+@main.command("rejects")
+@upkeep.some_tables
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="How many rows of each reason are shown.",
+)
+def rejects_command(tables: tuple[str, ...], limit: int) -> None:
+    """Show the rows that could not be taken into each TABLE; without one, into all of them.
+
+    They are shown by reason, the most frequent first: how many rows there are, and of the first
+    rows the file, the line and the content. A row stays here after it was put right.
+    """
+    for name in tables or NAMES:
+        place = places.rejects_place(places.table_place(NAMES[name]))
+        groups = rejects.grouped(place, limit)
+        if not groups:
+            click.echo(f"{name}: no row was rejected")
+            continue
+        total = sum(group.count for group in groups)
+        click.echo(f"{name}: {total:,} rejected, kept in {place}")
+        for group in groups:
+            rows = "row" if group.count == 1 else "rows"
+            click.echo(f"\n{group.count:,} {rows}: {_printable(group.reason)}")
+            for file, line, full, row in group.rows:
+                at = f"{file}, line {line:,}" if line else file
+                why = "" if full == group.reason else f"{full}: "
+                click.echo(_printable(f"  {at}: {why}{row}"))
+            if (more := group.count - len(group.rows)) and limit:
+                click.echo(f"  … and {more:,} more (--limit)")
+
+
+def _printable(text: str) -> str:
+    """Return a text that does nothing to a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @main.group("ingest")

@@ -6,7 +6,7 @@ foreign writer left out reads as null, and a key column that is missing is an er
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +22,11 @@ LEAD_EVENT_DATES = (
     "date_relance",
 )
 """The five event columns of a lead, in the order of the funnel. All are nullable."""
+
+SUM_LIMIT = 10**12
+"""How large a number may be that is added up, either way.
+
+The marts add in decimals that hold 10^20, which a hundred million such rows do not exceed."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,21 @@ class TableContract:
     key: tuple[str, ...]
     schema: pa.Schema
     additive: tuple[str, ...] = ()
+
+    def spelled(self, columns: Iterable[str]) -> TableContract:
+        """Return the same contract in a table's own spelling of its columns.
+
+        Args:
+            columns: The table's columns; what it does not have is spelled as here.
+        """
+        own = spellings(columns)
+        fields = [field.with_name(own.get(field.name, field.name)) for field in self.schema]
+        return replace(
+            self,
+            key=tuple(own.get(name, name) for name in self.key),
+            schema=pa.schema(fields),
+            additive=tuple(own.get(name, name) for name in self.additive),
+        )
 
 
 LEADS = TableContract(

@@ -1,7 +1,8 @@
-"""How much memory DuckDB may take in a build."""
+"""How much memory DuckDB may take in a build or a load."""
 
 from __future__ import annotations
 
+import os
 import re
 
 from lake.errors import SettingInvalid
@@ -10,6 +11,17 @@ AMOUNT = re.compile(
     r"([1-9]\d{0,5}(\.\d{1,3})?|0\.[1-9]\d{0,2}) ?[MGT](i?B)?", re.ASCII | re.IGNORECASE
 )
 """An amount as DuckDB reads it: ``512MB``, ``1.5 GiB``. In a few kilobytes nothing is built."""
+
+
+def limit() -> str:
+    """Return ``LEADMARTS_MEMORY`` (``512MB``); a build has the same by way of ``profiles.yml``.
+
+    Raises:
+        SettingInvalid: It is no amount of memory.
+    """
+    amount = os.environ.get("LEADMARTS_MEMORY") or "512MB"
+    check(amount)
+    return amount
 
 
 def check(amount: str) -> None:

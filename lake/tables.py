@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 PROPERTIES = {CHANGE_DATA_FEED: "true"}
 """What every table of the lake is created with."""
 
-SNAPPY = WriterProperties(compression="SNAPPY")
+SNAPPY = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
+"""How files are written. A row group is in memory as a whole until it is written."""
 
 AT_ONCE = CommitProperties(max_commit_retries=0)
 """Commits as the very next version or not at all: what was compared is what is replaced, and a

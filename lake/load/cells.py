@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
+
+from lake.contracts import SUM_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ def text_of(value: object) -> str:
     """Return a value as text: what is text in JSON as it is, anything else as JSON."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no form for NaN and the infinities
     form = msgspec.to_builtins(value, enc_hook=str)
     return form if isinstance(form, str) else json_of(form)
 
@@ -47,13 +51,16 @@ def json_of(value: object) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode()
 
 
-def converter(target: pa.DataType, zone: ZoneInfo, *, key: bool) -> Callable[[Any], Any]:
+def converter(
+    target: pa.DataType, zone: ZoneInfo, *, key: bool, additive: bool
+) -> Callable[[Any], Any]:
     """Return the function that turns one cell into a value of a column's type.
 
     Args:
         target: The column's type.
         zone: Where a zoned timestamp gets its date from, and what an unzoned one is taken in.
         key: Whether the column names rows: then only text and whole numbers become text.
+        additive: Whether the column is added up: then NaN and large numbers do not fit.
 
     Returns:
         A function of a cell. It returns ``None`` for an empty one, and raises ``NotOneError``, or
@@ -70,7 +77,8 @@ def converter(target: pa.DataType, zone: ZoneInfo, *, key: bool) -> Callable[[An
         (types.is_decimal, lambda cell: _decimal(cell, target)),
         (lambda _: True, lambda cell: _other(cell, target)),
     ]
-    return next(convert for is_kind, convert in kinds if is_kind(target))
+    convert = next(convert for is_kind, convert in kinds if is_kind(target))
+    return (lambda cell: convert(_addend(cell))) if additive else convert
 
 
 def _moment(cell: object, expected: str) -> date | datetime | None:
@@ -93,7 +101,22 @@ def _date(cell: object, zone: ZoneInfo) -> date | None:
     moment = _moment(cell, "no date (YYYY-MM-DD, or with a time after T or a space)")
     if not isinstance(moment, datetime):
         return moment
-    return (moment.astimezone(zone) if moment.tzinfo else moment).date()
+    return _local(moment, zone).date()
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return a moment as the clocks of a zone show it; one without a zone is shown by them already.
+
+    The last hours of the year 9999 are in the year 10000 there, or the first of the year 1 before
+    it, and no calendar here has those. Such a moment ("for ever") keeps the date it is written
+    with, which the marts count as implausible: the lead is not lost for it.
+    """
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        return moment.replace(tzinfo=None)
 
 
 def _timestamp(cell: object, zone: ZoneInfo, *, zoned: bool) -> datetime | None:
@@ -102,9 +125,12 @@ def _timestamp(cell: object, zone: ZoneInfo, *, zoned: bool) -> datetime | None:
         return None
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - just below
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    return moment if zoned else moment.astimezone(zone).replace(tzinfo=None)
+    if not zoned:
+        return _local(moment, zone)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise NotOneError("outside of the years 1 to 9999 in UTC") from None
 
 
 def _name(cell: object) -> str:
@@ -149,17 +175,35 @@ def _decimal(cell: object, target: pa.DataType) -> Decimal | None:
     return None if number is None else Decimal(pa.scalar(number, target).as_py())
 
 
-def _exact(cell: object, otherwise: str) -> Decimal | None:
-    """Read a finite number without rounding; blank text and NaN are an empty cell."""
+def _addend(cell: object) -> object:
+    """Return a cell that can be added to others, as far as it is a number."""
+    number = _exact(cell, "no number", nan="no number")
+    if number is not None and not -SUM_LIMIT <= number <= SUM_LIMIT:
+        raise NotOneError(f"more than {SUM_LIMIT:,}, the most that is added up")
+    return cell
+
+
+def _exact(cell: object, otherwise: str, nan: str | None = None) -> Decimal | None:
+    """Read a finite number without rounding; blank text and NaN are an empty cell.
+
+    Args:
+        cell: The cell.
+        otherwise: What it is if it is no number.
+        nan: What NaN is, if it is no empty cell.
+    """
     if isinstance(cell, bool) or not isinstance(cell, (str, int, float, Decimal)):
         raise NotOneError(otherwise)
     text = str(cell).strip()
     if "_" in text:  # Python's own way to write a number, and nobody else's
         raise NotOneError(otherwise)
+    if not text:
+        return None
     try:
-        number = Decimal(text or "NaN")
+        number = Decimal(text)
     except InvalidOperation:
         raise NotOneError(otherwise) from None
+    if number.is_nan() and nan:
+        raise NotOneError(nan)
     if number.is_infinite():
         raise NotOneError(otherwise)
     return None if number.is_nan() else number

@@ -7,6 +7,7 @@ from unicodedata import category
 
 import pyarrow as pa
 
+from lake.contracts import spellings
 from lake.errors import InputRejected
 from lake.load.cells import text_of
 from lake.load.parse import values_of
@@ -35,8 +36,13 @@ INTEGER_LIMIT = 2**63
 class Columns:
     """The columns of one source on their way into one table.
 
-    A column has the type that the table gives it, or the contract, or the source. Where none of
-    them does, its cells are kept as text until all of them have been seen.
+    A column has the name and type that the table gives it, or the contract, or the source: upper
+    and lower case do not make another column. Where none of them gives a type, the cells are kept
+    as text until all of them have been seen.
+
+    Attributes:
+        types: The type of each column.
+        named: The column that each name in the source stands for.
     """
 
     def __init__(self, source: Source, contract: TableContract, table: pa.Schema) -> None:
@@ -44,7 +50,7 @@ class Columns:
 
         Args:
             source: Its header is checked at once, if it has one.
-            contract: What the table promises.
+            contract: What the table promises, as it spells its columns.
             table: The columns that the table has.
 
         Raises:
@@ -53,14 +59,16 @@ class Columns:
         self._source = source
         known = {field.name: field.type for field in (*contract.schema, *table)}
         self._known: dict[str, pa.DataType] = known
-        self._spelling = {name.lower(): name for name in known}
+        self._spelling = spellings(known)
         self._kinds: dict[str, set[type]] = {}
-        self.types: dict[str, pa.DataType] = {}
+        self.types: dict[str, pa.DataType] = {name: known[name] for name in contract.key}
+        self.named: dict[str, str] = {}
         if source.header is not None:
             self._check_header(source.header, contract.key)
 
     def _check_header(self, header: Sequence[str], key: Sequence[str]) -> None:
-        if missing := [name for name in key if name not in header]:
+        there = spellings(header)
+        if missing := [name for name in key if name.lower() not in there]:
             raise InputRejected(
                 f"{self._source.place} has no column {' and no column '.join(missing)}: its "
                 f"columns are {', '.join(header)}, and each row needs {', '.join(key)}."
@@ -75,13 +83,15 @@ class Columns:
         """Take note of the columns of some rows.
 
         Returns:
-            Those that had not come before, in order.
+            The columns that they are and that had not come before, in order.
 
         Raises:
             InputRejected: A name cannot be a column's, or there are too many.
         """
-        new = [name for name in dict.fromkeys(names) if name not in self.types]
-        for name in new:
+        new = []
+        for name in dict.fromkeys(names):
+            if name in self.named:
+                continue
             if not name or name.lower() in RESERVED or CONTROL.intersection(map(category, name)):
                 raise InputRejected(
                     f"{self._source.place} has a column called {name!r}, which no column of the "
@@ -92,21 +102,24 @@ class Columns:
                     f"{self._source.place} has a column called {name}, with which the table would "
                     f"have more than {COLUMN_LIMIT:,}: take out those that nobody needs."
                 )
-            spelling = self._spelling.setdefault(name.lower(), name)
-            if spelling != name:
+            column = self._spelling.setdefault(name.lower(), name)
+            if other := next((n for n, same in self.named.items() if same == column), None):
                 raise InputRejected(
                     f"{self._source.place} has a column called {name} where there is one called "
-                    f"{spelling}: upper and lower case do not make another column, so rename it."
+                    f"{other}: upper and lower case do not make another column, so rename it."
                 )
-            self.types[name] = self._type(name)
+            self.named[name] = column
+            if column not in self.types:
+                self.types[column] = self._type(name, column)
+                new.append(column)
         return new
 
-    def _type(self, name: str) -> pa.DataType:
-        """Return the type in which a column is staged."""
-        if name in self._known:
-            return self._known[name]
+    def _type(self, name: str, column: str) -> pa.DataType:
+        """Return the type in which a column is staged that the source calls by a name."""
+        if column in self._known:
+            return self._known[column]
         if (own := self._source.type_of(name)) is None:
-            self._kinds[name] = set()
+            self._kinds[column] = set()
         return own or pa.string()
 
     def staged(self, name: str, cells: Sequence[object] | pa.Array) -> Sequence[object] | pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ class InputFile:
         """Take note of where the file is."""
         self.path = path
         self.place = str(path)
-        self.name = path.name
+        # A name need not be UTF-8, and what is kept of it must: \xe9 stands for such a byte.
+        self.name = os.fsencode(path.name).decode(errors="backslashreplace")
 
     def digest(self) -> str:
         """Return the SHA-256 of the file as it is stored."""

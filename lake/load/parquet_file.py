@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+BUFFER = 2**20
+"""Bytes of each column that are read ahead. Without it a whole row group is in memory."""
+
 WIDENED: dict[pa.DataType, pa.DataType | None] = {
     pa.null(): None,
     pa.uint8(): pa.int16(),
@@ -50,7 +53,8 @@ class ParquetFile(InputFile):
         """
         super().__init__(path)
         try:
-            self._schema: pa.Schema = pq.read_schema(path)
+            with self._open() as parquet:
+                self._schema: pa.Schema = parquet.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
         self.header = list(self._schema.names)
@@ -65,7 +69,7 @@ class ParquetFile(InputFile):
         """Read the file from its start."""
         start = 1
         try:
-            with pq.ParquetFile(self.path) as parquet:
+            with self._open() as parquet:
                 total = max(parquet.metadata.num_rows, 1)
                 for batch in parquet.iter_batches(ROWS):
                     stop = start + batch.num_rows
@@ -74,6 +78,18 @@ class ParquetFile(InputFile):
                     start = stop
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
+
+    def _open(self) -> pq.ParquetFile:
+        """Open the file, to be read piece by piece.
+
+        INT96 timestamps, which Spark writes, have more years than there are nanoseconds for.
+        """
+        return pq.ParquetFile(
+            self.path,
+            coerce_int96_timestamp_unit="us",
+            pre_buffer=False,
+            buffer_size=BUFFER,
+        )
 
     def _unreadable(self, error: Exception) -> InputRejected:
         reason = str(error).splitlines()[0].rstrip(".")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.contracts import SUM_LIMIT
 from lake.load.cells import NotOneError, converter, text_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def parse(
     zone: ZoneInfo,
     *,
     key: bool = False,
+    additive: bool = False,
 ) -> tuple[pa.Array, dict[int, str]]:
     """Give every cell the type of its column.
 
@@ -41,21 +43,22 @@ def parse(
         zone: Where a zoned timestamp gets its date from, and what an unzoned one is taken in.
         key: Whether the column names rows: its text must be text or a whole number. Elsewhere
             anything may become text.
+        additive: Whether the column is added up, which NaN and large numbers cannot be.
 
     Returns:
         The values, null where a cell is empty or does not fit, and for each row that does not fit
         the reason, by its index.
     """
     if isinstance(cells, pa.Array):
-        if cells.type == target and _is_sound(cells):
+        if cells.type == target and _is_sound(cells, additive=additive):
             return cells, {}
         cells = values_of(cells)
-    if pa.types.is_string(target):
+    if pa.types.is_string(target) and not any(type(cell) is Misfit for cell in cells):
         try:
             return pa.array(cells, target), {}
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             pass  # a number among the texts: cell by cell
-    known = _Known(converter(target, zone, key=key))
+    known = _Known(converter(target, zone, key=key, additive=additive))
     values = [None if cell is None else known.look_up(cell) for cell in cells]
     misfits = {row: str(value) for row, value in enumerate(values) if type(value) is Misfit}
     for row in misfits:
@@ -66,15 +69,30 @@ def parse(
 def values_of(array: pa.Array) -> list[Any]:
     """Return an Arrow column as Python values, with a ``Misfit`` for what Python has no value for.
 
-    Python's dates and timestamps end with the year 9999, and its timestamps at microseconds.
+    Python's dates and timestamps end with the year 9999, and its times at microseconds. A moment
+    with a zone is one in UTC: Python may not know the zone.
     """
     try:
-        if pa.types.is_timestamp(array.type):
-            micros = pa.timestamp("us", array.type.tz)
-            array = array.cast(options=pc.CastOptions(micros, allow_time_truncate=True))
-        return list(array.to_pylist())
+        return list(_python_like(array).to_pylist())
     except (ValueError, OverflowError):
-        return [_value(scalar) for scalar in array]
+        return [_value(scalar) for scalar in _python_like(array)]
+
+
+def _python_like(array: pa.Array) -> pa.Array:
+    """Return a column in the units that Python has, cut to them where they are larger."""
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        kind = pa.timestamp("us", "UTC" if kind.tz else None)
+    elif kind == pa.time64("ns"):
+        kind = pa.time64("us")
+    elif kind == pa.duration("ns"):
+        kind = pa.duration("us")
+    if kind == array.type:
+        return array
+    try:
+        return array.cast(options=pc.CastOptions(kind, allow_time_truncate=True))
+    except pa.ArrowInvalid:  # seconds that are too many for microseconds
+        return array.cast(pa.timestamp(array.type.unit, kind.tz))
 
 
 class _Known(dict[object, object]):
@@ -104,12 +122,16 @@ class _Known(dict[object, object]):
             return Misfit(f"'{shown}' {reason}")
 
 
-def _is_sound(array: pa.Array) -> bool:
+def _is_sound(array: pa.Array, *, additive: bool) -> bool:
     """Tell whether no cell is a number that is none, or a time outside of Python's years."""
-    if pa.types.is_floating(array.type):
-        return pc.all(pc.is_finite(array)).as_py() is not False
+    if pa.types.is_floating(array.type) and pc.all(pc.is_finite(array)).as_py() is False:
+        return False
+    if additive:
+        ends = pc.min_max(array).as_py().values()
+        return all(end is None or abs(end) <= SUM_LIMIT for end in ends)
     if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
-        return not any(type(end) is Misfit for end in map(_value, pc.min_max(array).values()))
+        least, greatest = pc.min_max(array).values()
+        return Misfit not in map(type, values_of(pa.array([least, greatest], array.type)))
     return True
 
 
@@ -117,4 +139,7 @@ def _value(scalar: pa.Scalar) -> object:
     try:
         return scalar.as_py()
     except (ValueError, OverflowError):
-        return Misfit(f"{scalar.type} {scalar.value} lies outside of the years 1 to 9999")
+        unit = getattr(scalar.type, "unit", "days")
+        if pa.types.is_duration(scalar.type):
+            return Misfit(f"{scalar.value} {unit} are longer than can be kept")
+        return Misfit(f"{scalar.value} {unit} after 1970 lie outside of the years 1 to 9999")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 
-from lake import tables
-from lake.load.chunks import ROWS
+from lake import memory, tables
+from lake.scan import reading
 
 if TYPE_CHECKING:
     from lake.load.staging import Staging
@@ -50,24 +52,75 @@ def keep(staging: Staging, place: Place) -> int:
     digest = staging.source.digest()
     named = "sha256(row), $name, 0" if digest is None else "$digest, $name, line"
     given = {"name": staging.source.name, "now": datetime.now(UTC)}
-    rows: pa.Table = staging.database.sql(
-        f"select {named}, reason, row, $now from rejected order by line",  # noqa: S608 - one of two
-        params=given if digest is None else given | {"digest": digest},
-    ).to_arrow_table(ROWS)
-    rows = rows.rename_columns(SCHEMA.names).cast(SCHEMA)
+    names = ", ".join(SCHEMA.names)
+    staging.database.execute(
+        f"create or replace table new ({names}) as select {named}, reason, row, $now from rejected",  # noqa: S608 - one of two
+        given if digest is None else given | {"digest": digest},
+    )
     if (table := tables.open_table(place)) is not None:
-        staging.database.register("new", rows)
         with staging.beside("kept", place, table):
-            query = """
-                select new.* from new anti join
+            staging.database.execute(
+                """
+                create or replace table new as select new.* from new anti join
                 (select digest, line from kept where digest in (select digest from new))
-                using (digest, line) order by line
-            """
-            rows = staging.database.sql(query).to_arrow_table(ROWS).cast(SCHEMA)
-        staging.database.unregister("new")
-    if len(rows):
+                using (digest, line)
+                """
+            )
+    if staging.count("new"):
+        rows = staging.rows("new", SCHEMA)
         if table is None:
-            tables.create(place, rows.to_reader())
+            tables.create(place, rows)
         else:
-            tables.append(place, table, rows.to_reader())
+            tables.append(place, table, rows)
     return rejected
+
+
+KIND = r"""
+    regexp_replace(
+        regexp_replace(reason, '''.*?'' (is|does not fit)', '… \1', 'gs'), '^line \d+ ', 'line … '
+    )
+"""
+"""A reason without what differs from row to row: the quoted cell, and the line of a later row."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rejected rows with one kind of reason.
+
+    Attributes:
+        reason: The reason, with … in the place of what differs from row to row.
+        count: How many rows there are.
+        rows: The first of them: file, line, reason and the row as JSON.
+    """
+
+    reason: str
+    count: int
+    rows: list[tuple[str, int, str, str]]
+
+
+def grouped(place: Place, limit: int) -> list[Group]:
+    """Read the rejected rows by their reasons, the most frequent first.
+
+    Args:
+        place: Where the rejects are.
+        limit: How many rows of each reason are wanted.
+
+    Raises:
+        StoreFailed: The object store has failed.
+        TableBroken: The rejects cannot be read.
+    """
+    table = tables.open_table(place)
+    if table is None:
+        return []
+    groups = []
+    with reading(place, table) as rows, duckdb.connect() as database:
+        database.execute(f"set memory_limit = '{memory.limit()}'")
+        database.register("rejects", rows)
+        kinds = f"select {KIND} as kind, count(*) from rejects group by kind order by 2 desc, 1"  # noqa: S608 - a constant
+        for kind, count in database.execute(kinds).fetchall():
+            query = f"""
+                select file, line, reason, row from rejects where {KIND} = ?
+                order by file, line limit ?
+            """  # noqa: S608 - a constant
+            groups.append(Group(kind, count, database.execute(query, [kind, limit]).fetchall()))
+    return groups

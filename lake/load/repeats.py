@@ -1,18 +1,21 @@
-"""What becomes of a file's rows that have one key: the last wins, or they are added up."""
+"""What becomes of a file's rows that have one key: the last wins, or they are added up.
+
+Few keys come twice, and DuckDB cannot put on disk the lists and texts that it aggregates. So the
+repeated keys are found by their hashes first, and of each only numbers are gathered.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lake.errors import InputRejected
+from lake.contracts import SUM_LIMIT
 from lake.load.chunks import Rejected
-from lake.load.columns import LINE, PRESENT, quoted
+from lake.load.columns import LINE, PRESENT, literal, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from duckdb import DuckDBPyConnection
 
@@ -21,108 +24,157 @@ if TYPE_CHECKING:
     from lake.load.columns import Columns
 
 
-def last_wins(
-    database: DuckDBPyConnection, contract: TableContract, source: Source
-) -> Iterator[Rejected]:
-    """Keep the last row of each key in ``staged``, and yield those before it as rejected.
+class Repeats:
+    """The rows of the table ``staged`` that are not the only ones with their key.
 
-    The source is read again for them, if there are any, so that they are kept as they were.
+    Two tables tell of them: ``repeats`` has one row per key, with the last line and what the rows
+    are together; ``lines`` has one row per row.
     """
-    winners = {
-        line: last for *before, last in _repeats(database, contract, LINE) for line in before
-    }
-    if not winners:
-        return
-    named = " and ".join(contract.key)
-    for chunk in source.chunks():
-        for row, line in enumerate(chunk.lines):
-            if line in winners:
-                reason = f"line {winners[line]} has the same {named} and wins"
-                yield Rejected(line, reason, chunk.row(row))
-    _remove(database, list(winners))
 
+    def __init__(
+        self,
+        database: DuckDBPyConnection,
+        contract: TableContract,
+        columns: Columns,
+        *,
+        partial: bool,
+    ) -> None:
+        """Find them.
 
-def sum_repeats(database: DuckDBPyConnection, contract: TableContract, columns: Columns) -> int:
-    """Add up the rows of each key in its last row; other columns get their last value.
-
-    A floating-point sum is exact before it is rounded (``math.fsum``), so that the order of the
-    rows does not matter.
-
-    Returns:
-        How many rows were added to others.
-
-    Raises:
-        InputRejected: A sum is larger than a number can be.
-    """
-    lines = _repeats(database, contract, LINE)
-    _bring_down(database, contract, columns)
-    for name in contract.additive:
-        if name not in columns.types:
-            continue
-        try:
-            totals = [_total(values) for values in _repeats(database, contract, quoted(name))]
-        except OverflowError:
-            raise InputRejected(
-                f"The {name} of one {', '.join(contract.key)} add up to more than a number can be: "
-                "correct them and load the file again."
-            ) from None
-        sums = pa.table(
-            {
-                "line": pa.array([last for *_, last in lines], pa.int64()),
-                "total": pa.array(totals, columns.types[name]),
-            }
+        Args:
+            database: Where ``staged`` is.
+            contract: What the key is, and what is added up.
+            columns: The columns of ``staged``.
+            partial: Whether a row may lack columns that others have.
+        """
+        self._database = database
+        self._contract = contract
+        self._types = columns.types
+        numbered = [(f"_{number}", name) for number, name in enumerate(columns.types)]
+        further = [each for each in numbered if each[1] not in contract.key] * bool(
+            contract.additive
         )
-        database.register("sums", sums)
+        # The columns of "repeats", by what they are made of: a sum, or the line of the last value.
+        self._totals = {name: f"total{i}" for i, name in further if name in contract.additive}
+        self._last = {name: f"last{i}" for i, name in further if name not in contract.additive}
+        self._present = {name: f"present{i}" for i, name in further if partial}
+        key = ", ".join(map(quoted, contract.key))
+        gathered = [
+            *(
+                f"sum({_exact(name, self._types[name])}) as {total}"
+                for name, total in self._totals.items()
+            ),
+            *(
+                f"max({LINE}) filter ({quoted(name)} is not null) as {last}"
+                for name, last in self._last.items()
+            ),
+            *(
+                f"bool_or(list_contains({PRESENT}, {literal(name)})) as {present}"
+                for name, present in self._present.items()
+            ),
+        ]
         database.execute(
-            f"update staged set {quoted(name)} = total from sums where {LINE} = line"  # noqa: S608 - quoted names
+            f"""
+            create table hashes as
+            select hash({key}) as hash from staged group by all having count(*) > 1;
+            create table repeats as
+            select {", ".join([key, f"max({LINE}) as last", *gathered])}
+            from staged where hash({key}) in (from hashes) group by {key} having count(*) > 1;
+            create table lines as
+            select staged.{LINE} as line, repeats.last from staged join repeats using ({key});
+            """  # noqa: S608 - quoted names
         )
-        database.unregister("sums")
-    before = [line for *before, _ in lines for line in before]
-    _remove(database, before)
-    return len(before)
+
+    def rejected(self, source: Source) -> Iterator[list[Rejected]]:
+        """Take the rows out of ``staged`` that cannot be taken, and yield them as they were.
+
+        Where the last row wins those are all before it, and else rows that add up to too much.
+        The source is read again for them, if there are any.
+        """
+        if not self._contract.additive:
+            reason = (
+                f"'line ' || last || ' has the same {' and '.join(self._contract.key)} and wins'"
+            )
+            yield from self._taken_out("line < last", reason, source)
+        for name, total in self._totals.items():
+            reason = literal(f"{name}: the rows with this key add up to more than {SUM_LIMIT:,}")
+            unfit = f"{total} is not null and try_cast({total} as {self._sql_type(name)}) is null"
+            too_large = f"select last from repeats where abs({total}) > {SUM_LIMIT} or ({unfit})"  # noqa: S608
+            yield from self._taken_out(f"last in ({too_large})", reason, source)
+
+    def _taken_out(self, condition: str, reason: str, source: Source) -> Iterator[list[Rejected]]:
+        self._database.execute(
+            f"""
+            create or replace table lost as
+            select line, {reason} as reason from lines where {condition} order by line;
+            delete from staged where {LINE} in (select line from lost);
+            delete from lines where line in (select line from lost);
+            """  # noqa: S608 - quoted names
+        )
+        if not len(self._database.table("lost")):
+            return
+        for chunk in source.chunks():
+            if not chunk.lines:
+                continue
+            query = "select line, reason from lost where line between ? and ?"
+            ends = [chunk.lines[0], chunk.lines[-1]]
+            lost = dict(self._database.execute(query, ends).fetchall())
+            yield [
+                Rejected(line, lost[line], chunk.row(row))
+                for row, line in enumerate(chunk.lines)
+                if line in lost
+            ]
+
+    def add_up(self) -> int:
+        """Make one row of all rows with a key: sums, and the last value of each further column.
+
+        Numbers are added as they are written in decimal, the floating-point ones to 18 places: so
+        their order does not matter, and 0.1 and 0.2 are 0.3.
+
+        Returns:
+            How many rows were added to others.
+        """
+        values = {
+            quoted(name): f"cast(cast({total} as varchar) as {self._sql_type(name)})"
+            for name, total in self._totals.items()
+        }
+        if self._present:
+            names = (
+                f"if({present}, {literal(name)}, null)" for name, present in self._present.items()
+            )
+            values[PRESENT] = f"list_distinct([{', '.join(names)}])"  # which passes over nulls
+        replaced = ", ".join(f"{value} as {name}" for name, value in values.items())
+        merged = f"staged.* replace ({replaced})" if replaced else "staged.*"
+        self._database.execute(
+            f"""
+            create table merged as select {merged} from staged join repeats on {LINE} = last
+            where last in (select last from lines)
+            """  # noqa: S608 - quoted names
+        )
+        for name, last in self._last.items():
+            self._database.execute(
+                f"""
+                update merged set {quoted(name)} = staged.{quoted(name)}
+                from repeats join staged on staged.{LINE} = repeats.{last}
+                where merged.{LINE} = repeats.last and repeats.{last} < repeats.last
+                """  # noqa: S608 - quoted names
+            )
+        summed = len(self._database.table("lines")) - len(self._database.table("merged"))
+        self._database.execute(
+            f"""
+            delete from staged where {LINE} in (select line from lines);
+            insert into staged by name from merged;
+            """  # noqa: S608 - constants
+        )
+        return summed
+
+    def _sql_type(self, name: str) -> str:
+        """Return what DuckDB calls a column's type."""
+        table = self._database.table("staged")
+        return str(dict(zip(table.columns, table.types, strict=True))[name])
 
 
-def _bring_down(database: DuckDBPyConnection, contract: TableContract, columns: Columns) -> None:
-    """Give the last row of each key the last value of every further column, and all columns."""
-    merged = {PRESENT: f"list_distinct(flatten(list({PRESENT})))"} | {
-        quoted(name): f"arg_max({quoted(name)}, {LINE})"  # passes over nulls
-        for name in columns.types
-        if name not in (*contract.key, *contract.additive)
-    }
-    database.execute(
-        f"""
-        update staged set {", ".join(f"{name} = merged.{name}" for name in merged)}
-        from (
-            select max({LINE}) as last, {", ".join(f"{v} as {name}" for name, v in merged.items())}
-            from staged group by {", ".join(map(quoted, contract.key))} having count(*) > 1
-        ) as merged
-        where {LINE} = merged.last
-        """  # noqa: S608 - quoted names
-    )
-
-
-def _repeats(
-    database: DuckDBPyConnection, contract: TableContract, column: str
-) -> Sequence[list[Any]]:
-    """Return for each key that comes more than once a column's values in the file's order."""
-    key = ", ".join(map(quoted, contract.key))
-    rows = database.execute(
-        f"""
-        select list({column} order by {LINE}) from staged
-        group by {key} having count(*) > 1 order by max({LINE})
-        """  # noqa: S608 - quoted names
-    ).fetchall()
-    return [values for (values,) in rows]
-
-
-def _total(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a number of the column's own type
-    numbers = [value for value in values if value is not None]
-    if not numbers:
-        return None
-    return math.fsum(numbers) if isinstance(numbers[0], float) else sum(numbers)
-
-
-def _remove(database: DuckDBPyConnection, lines: list[int]) -> None:
-    database.register("gone", pa.table({"line": pa.array(lines, pa.int64())}))
-    database.execute(f"delete from staged where {LINE} in (select line from gone)")  # noqa: S608 - a constant
-    database.unregister("gone")
+def _exact(name: str, kind: pa.DataType) -> str:
+    """Return a number as a decimal, which can be added without rounding."""
+    places = kind.scale if pa.types.is_decimal(kind) else 18 * pa.types.is_floating(kind)
+    return f"cast(cast({quoted(name)} as varchar) as decimal(38, {places}))"

@@ -11,12 +11,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake import memory
 from lake.errors import InputRejected, reason
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
-from lake.load.repeats import last_wins, sum_repeats
+from lake.load.repeats import Repeats
 from lake.progress import Progress
 from lake.scan import NO_ROOM, reading
 
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
     from lake.load.chunks import Chunk, Source
     from lake.places import Place
 
-MEMORY_LIMIT = "500MB"
-"""Of the temporary database; beyond that it spills to disk."""
+TEMPORARY = "max_temp_directory_size"
+"""What DuckDB names where the disk is full that memory goes to: to it that is out of memory too."""
+
+TOGETHER, TOGETHER_BYTES = 200_000, 32 * 2**20
+"""How many rows, or bytes of them, are inserted together: fewer at a time take longer."""
+
+WRITTEN = 10_000
+"""How many rows delta-rs is handed at a time; it has a dozen such batches in memory."""
 
 REJECTED = pa.schema(
     [
@@ -53,6 +60,7 @@ class Staging:
         columns: The columns of ``staged``, besides its own two.
         partial: Whether a row may lack columns that others have.
         summed: How many rows were added to others of the same key.
+        superseded: How many rejected rows have the key of a later one.
     """
 
     def __init__(
@@ -68,7 +76,8 @@ class Staging:
         self.source = source
         self.columns = Columns(source, contract, table)
         self.partial = source.header is None
-        self.summed = 0
+        self.summed = self.superseded = 0
+        self._held: list[pa.Table] = []
         self._contract = contract
         self._zone = zone
         own = (f"{LINE} bigint", f"{PRESENT} varchar[]")
@@ -80,16 +89,39 @@ class Staging:
             for chunk in source.chunks():
                 self._add(chunk)
                 progress.reached(chunk.share)
+            self._flush()
         for name, kind in self.columns.inferred().items():
             database.execute(f"alter table staged alter {quoted(name)} type {self._sql(kind)}")
+        repeats = Repeats(database, contract, self.columns, partial=self.partial)
+        for rejected in repeats.rejected(source):
+            self._reject(rejected)
+            self.superseded += len(rejected) * (not contract.additive)
         if contract.additive:
-            self.summed = sum_repeats(database, contract, self.columns)
-        else:
-            self._reject(list(last_wins(database, contract, source)))
+            self.summed = repeats.add_up()
+        pa.default_memory_pool().release_unused()  # what the chunks took
 
     def count(self, table: str) -> int:
-        """Return how many rows are in ``staged`` or ``rejected``."""
+        """Return how many rows a table of the database has."""
         return len(self.database.table(table))
+
+    def rows(self, table: str, schema: pa.Schema) -> pa.RecordBatchReader:
+        """Stream a table's rows.
+
+        Args:
+            table: A table of the database.
+            schema: What they are to be; columns that the table does not have are null.
+        """
+        there = self.database.table(table).columns
+        names = [quoted(name) if name in there else "null" for name in schema.names]
+        rows = self.database.sql(f"select {', '.join(names)} from {table}")  # noqa: S608
+        batches = (
+            pa.RecordBatch.from_arrays(
+                [c.cast(kind) for c, kind in zip(batch.columns, schema.types, strict=True)],
+                schema=schema,
+            )
+            for batch in rows.to_arrow_reader(WRITTEN)
+        )
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     @contextmanager
     def beside(self, name: str, place: Place, table: DeltaTable) -> Iterator[None]:
@@ -122,8 +154,7 @@ class Staging:
 
     def _add(self, chunk: Chunk) -> None:
         """Type a chunk's rows, and stage or reject each."""
-        new = self.columns.admit((*self._contract.key, *chunk.columns))
-        for definition in self._definitions(new):
+        for definition in self._definitions(self.columns.admit(chunk.columns)):
             self.database.execute(f"alter table staged add column {definition}")
         arrays, reasons = self._typed(chunk)
         rejected = [
@@ -131,25 +162,32 @@ class Staging:
             for row in sorted(reasons)
         ]
         self._reject([*chunk.broken, *rejected])
-        present: Sequence[Sequence[str] | None] = chunk.present or [None] * len(chunk.lines)
+        present: Sequence[Sequence[str] | None] = [None] * len(chunk.lines)
+        if chunk.present is not None:
+            named = self.columns.named
+            present = [[named[name] for name in names] for names in chunk.present]
         columns = {
             LINE: pa.array(chunk.lines, pa.int64()),
             PRESENT: pa.array(present, pa.list_(pa.string())),
         }
         rows = pa.table(columns | arrays)
-        taken = pa.array([row not in reasons for row in range(len(rows))], pa.bool_())
-        self._insert("staged", rows.filter(taken) if reasons else rows)
+        if reasons:
+            rows = rows.filter(pa.array([row not in reasons for row in range(len(rows))]))
+        self._stage(rows)
 
     def _typed(self, chunk: Chunk) -> tuple[dict[str, pa.Array], dict[int, list[str]]]:
         """Return a chunk's columns, and by row the reasons why it cannot be taken."""
         key = self._contract.key
         arrays: dict[str, pa.Array] = {}
         reasons: dict[int, list[str]] = {}
-        empty = [None] * len(chunk.lines)
-        for name in dict.fromkeys((*chunk.columns, *key)):
-            cells = self.columns.staged(name, chunk.columns.get(name, empty))
+        empty: Sequence[object] = [None] * len(chunk.lines)
+        given = {self.columns.named[name]: cells for name, cells in chunk.columns.items()}
+        for name in dict.fromkeys((*given, *key)):
+            cells = self.columns.staged(name, given.get(name, empty))
             kind = self.columns.types[name]
-            arrays[name], misfits = parse(cells, kind, self._zone, key=name in key)
+            arrays[name], misfits = parse(
+                cells, kind, self._zone, key=name in key, additive=name in self._contract.additive
+            )
             if name in key:
                 misfits = (
                     dict.fromkeys(_blank(arrays[name]), "empty, but every row needs one") | misfits
@@ -157,6 +195,19 @@ class Staging:
             for row, misfit in misfits.items():
                 reasons.setdefault(row, []).append(f"{name}: {misfit}")
         return arrays, reasons
+
+    def _stage(self, rows: pa.Table) -> None:
+        """Hold rows back until there are enough to be inserted together."""
+        self._held.append(rows)
+        there = sum(map(len, self._held))
+        if there >= TOGETHER or sum(held.nbytes for held in self._held) >= TOGETHER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Insert the rows that are held back."""
+        if self._held:
+            self._insert("staged", pa.concat_tables(self._held, promote_options="default"))
+            self._held.clear()
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         self.database.register("rows", rows)
@@ -188,17 +239,30 @@ def staging(
         InputRejected: The source cannot be read whole, or there is no room to sort it out; the
             table is as it was.
     """
+    limit = memory.limit()
     with TemporaryDirectory(prefix="leadmarts-") as folder:
         try:
             with duckdb.connect(Path(folder, "staging.duckdb")) as database:
-                database.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set timezone = 'UTC'")
+                database.execute(f"set memory_limit = '{limit}'; set timezone = 'UTC'")
                 yield Staging(database, source, contract, table, zone)
         except NO_ROOM as error:
             raise InputRejected(
-                f"{source.place} cannot be sorted out in {Path(folder).parent} "
-                f"({reason(error)}): make room there for a few times its size, or name "
-                "another folder with TMPDIR."
+                _no_room(source.place, Path(folder).parent, limit, error)
             ) from error
+
+
+def _no_room(place: str, folder: Path, limit: str, error: Exception) -> str:
+    """Say whether memory or disk is short, and what to do."""
+    said = str(error)
+    if ("Out of Memory" in said or "failed to allocate" in said) and TEMPORARY not in said:
+        return (
+            f"{place} cannot be sorted out in {limit} of memory ({reason(error)}): set "
+            "LEADMARTS_MEMORY to more, such as 2GB. Nothing was loaded."
+        )
+    return (
+        f"{place} cannot be sorted out in {folder} ({reason(error)}): make room there for a few "
+        "times its size, or name another folder with TMPDIR. Nothing was loaded."
+    )
 
 
 def _blank(array: pa.Array) -> list[int]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lake import exchange, int96, tables
-from lake.load.chunks import ROWS
 from lake.load.columns import KNOWN, LINE, PRESENT, literal, quoted
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def upsert(
     total = staging.count("staged")
     if table is None:
         schema = _grown(staging, contract.schema)
-        tables.create(place, _rows(staging, "staged", schema), commit)
+        tables.create(place, staging.rows("staged", schema), commit)
         return Upserted(total, 0, 0)
     whole = exchange.is_open_to(contract, table)
     inserted, updated = _compare(staging, contract, place, table, whole=whole)
@@ -76,13 +75,13 @@ def upsert(
         grown = _grown(staging, pa.schema(table.schema().to_arrow()))
         brought = pa.schema([field for field in grown if field.name in staging.columns.types])
         if not updated:  # a merge would write the whole table anew
-            tables.append(place, table, _rows(staging, "changed", brought), commit)
+            tables.append(place, table, staging.rows("changed", brought), commit)
         elif whole and inserted + updated <= exchange.MOST:
             (key,) = contract.key
-            rows = _rows(staging, "changed", grown).read_all()
+            rows = staging.rows("changed", grown).read_all()
             exchange.exchange(place, table, rows, key, commit)
         else:
-            updates = _rows(staging, "changed", brought)
+            updates = staging.rows("changed", brought)
             tables.merge(place, table, updates, contract.key, commit)
     return Upserted(inserted, updated, total - inserted - updated)
 
@@ -149,18 +148,3 @@ def _compare(
     counts = f"select count(*) filter (not {KNOWN}), count(*) filter ({KNOWN}) from changed"  # noqa: S608 - a constant
     inserted, updated = staging.database.execute(counts).fetchall()[0]
     return inserted, updated
-
-
-def _rows(staging: Staging, table: str, schema: pa.Schema) -> pa.RecordBatchReader:
-    """Stream a staging table's rows in a schema, whose further columns are null."""
-    there = staging.database.table(table).columns
-    names = [quoted(name) if name in there else "null" for name in schema.names]
-    rows = staging.database.sql(f"select {', '.join(names)} from {table}")  # noqa: S608 - quoted names
-    batches = (
-        pa.RecordBatch.from_arrays(
-            [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)],
-            schema=schema,
-        )
-        for batch in rows.to_arrow_reader(ROWS)
-    )
-    return pa.RecordBatchReader.from_batches(schema, batches)

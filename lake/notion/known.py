@@ -84,13 +84,13 @@ def known(place: Place, table: DeltaTable | None, source_id: str) -> Known:
             f"select id, epoch_us({quoted(names[EDITED])}) from live"  # noqa: S608
         ).fetchall()
         attributes = [name for name in names.values() if name.lower() not in NO_ATTRIBUTES]
-        counts = ", ".join(f"count({quoted(name)}) > 0" for name in attributes)
-        filled = database.execute(f"select [{counts}]::boolean[] from live").fetchall()  # noqa: S608
+        counts = ", ".join(["count(*)", *(f"count({quoted(name)})" for name in attributes)])
+        ((_, *filled),) = database.execute(f"select {counts} from live").fetchall()  # noqa: S608
     start = datetime.fromtimestamp(0, UTC)
     return Known(
         {key: None if at is None else start + timedelta(microseconds=at) for key, at in edited},
         since,
-        frozenset(name for name, some in zip(attributes, filled[0][0], strict=True) if some),
+        frozenset(name for name, some in zip(attributes, filled, strict=True) if some),
     )
 
 

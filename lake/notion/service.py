@@ -116,7 +116,7 @@ class Service:
         for attempt in range(len(WAITS) + 1):
             asked = None
             try:
-                return msgspec.convert(endpoint(**arguments), shape)
+                return msgspec.convert(_mended(endpoint(**arguments)), shape)
             except HTTPResponseError as error:
                 if error.status not in PASSING:
                     raise self._refusal(error, arguments) from None
@@ -168,6 +168,23 @@ class Service:
 
     def _without_token(self, text: str) -> str:
         return text.replace(self._settings.token, "…")
+
+
+def _mended(answer: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return an answer in which every text can be stored.
+
+    Notion cuts some texts after half an emoji (half a surrogate pair), which is no character:
+    U+FFFD takes its place.
+    """
+    if isinstance(answer, str):
+        if answer.isascii():
+            return answer
+        return answer.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(answer, list):
+        return [_mended(each) for each in answer]
+    if isinstance(answer, dict):
+        return {_mended(name): _mended(value) for name, value in answer.items()}
+    return answer
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+import io
+import json
+import math
+from datetime import date, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lake.errors import PlaceInvalid
@@ -104,3 +108,57 @@ def test_text_is_parsed_to_the_type_the_table_has(lake):
             "n: '99999999999999999999' is too large for a column of int64; x: 'inf' is no number",
         ),
     ]
+
+
+def test_for_ever_is_a_day_that_counts_as_too_late(lake):
+    """In Paris those moments are in the years 10000 and 0, which no calendar here has."""
+    lake.load(
+        "leads.csv",
+        "id,date_relance\na,9999-12-31T23:59:59Z\nb,0001-01-01T00:30:00+05:00\n"
+        "c,9999-12-31\nd,20313-12-24\ne,0000-12-31\n",
+    )
+    assert {key: lead["date_relance"] for key, lead in lake.by_id().items()} == {
+        "a": date(9999, 12, 31),
+        "b": date(1, 1, 1),
+        "c": date(9999, 12, 31),
+    }
+    assert [line for line, _ in lake.rejected()] == [5, 6]
+
+
+def test_a_moment_that_utc_does_not_have_is_rejected(lake):
+    naive = pa.array([datetime(1, 1, 1), datetime(9999, 12, 31, 23)], pa.timestamp("us"))  # noqa: DTZ001
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"id": ["a", "b"], "seen": naive}), buffer)
+    assert lake.counts("leads.parquet", buffer.getvalue()) == (1, 0, 0, 1)
+    reason = "seen: '0001-01-01T00:00:00' is outside of the years 1 to 9999 in UTC"
+    assert lake.rejected() == [(1, reason)]
+
+
+ADDENDS = [1e25, math.nan, math.inf, -math.inf, 1e13, 1e12, -1e12, 5e-324, None, 1.5]
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
+def test_conversions_that_cannot_be_added_up_are_rejected(lake, kind):
+    rows = [
+        {"product": "p", "campaign_type": "t", "campaign": f"{n}", "channel": "tv"}
+        | {"date": "2024-01-01", "conversions": number}
+        for n, number in enumerate(ADDENDS)
+    ]
+    if kind == "parquet":
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), buffer)
+        content = buffer.getvalue()
+    elif kind == "ndjson":
+        lines = [
+            {k: repr(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows
+        ]
+        content = "\n".join(map(json.dumps, lines))
+    else:
+        lines = [",".join("" if v is None else str(v) for v in row.values()) for row in rows]
+        content = "\n".join([",".join(rows[0]), *lines])
+    assert lake.counts(f"m.{kind}", content, "marketing_conversions") == (5, 0, 0, 5)
+    kept = [row["conversions"] for row in lake.rows("marketing_conversions")]
+    assert kept == [1e12, -1e12, 5e-324, None, 1.5]
+    quoted = [reason.split("'")[1] for _, reason in lake.rejected("marketing_conversions")]
+    assert [float(text) for text in quoted[:1] + quoted[2:]] == [1e25, math.inf, -math.inf, 1e13]
+    assert quoted[1] == "nan"

@@ -16,7 +16,7 @@ from tests.lake.conftest import CONTRACTS
 
 
 def test_help_reads_well(lake):
-    for command in ([], ["demo"], ["load"]):
+    for command in ([], ["demo"], ["load"], ["rejects"]):
         shown = lake.run(*command, "--help")
         assert shown.returncode == 0
         assert "Usage: python -m lake" in shown.stdout
@@ -44,15 +44,16 @@ def test_a_demo_of_the_asked_size_and_only_once(lake):
 
 
 def test_loading_says_what_it_did(lake):
-    file = lake.file("leads.csv", "id,date_relance\na,2024-01-01\nb,no\n")
+    good = "".join(f"{n},2024-01-01\n" for n in range(9))
+    file = lake.file("leads.csv", f"id,date_relance\n{good}b,no\n")
     loaded = lake.run("load", "leads", file)
     assert loaded.returncode == 0, loaded.stderr
     assert loaded.stdout == (
-        "leads: 1 inserted, 0 updated, 0 unchanged, 1 rejected; "
+        "leads: 9 inserted, 0 updated, 0 unchanged, 1 rejected; "
         f"see {lake.folder('leads_rejects')}\n"
     )
     assert lake.run("load", "leads", file).stdout.startswith(
-        "leads: 0 inserted, 0 updated, 1 unchanged, 1 rejected"
+        "leads: 0 inserted, 0 updated, 9 unchanged, 1 rejected"
     )
     file = lake.file(
         "m.csv",
@@ -94,7 +95,10 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(lake):
 @pytest.mark.parametrize("command", [["load", "leads", "1.csv"], ["demo"]])
 @pytest.mark.parametrize("own", [False, True])
 def test_a_file_where_a_table_should_be_is_a_sentence(lake, command, own):
-    command = [str(lake.file("1.csv", "id\na\n")) if part == "1.csv" else part for part in command]
+    command = [
+        str(lake.file("1.csv", "id,date_relance\na,\n")) if part == "1.csv" else part
+        for part in command
+    ]
     lake.folder("leads").parent.mkdir()
     place = lake.file("lake/leads", "a file")
     moved = {"LEADMARTS_LEADS_URI": str(place), "LEADMARTS_DATA": str(lake.data / "other")}
@@ -134,7 +138,7 @@ def test_a_load_names_the_columns_it_adds(lake):
 def test_a_new_column_that_may_be_misspelt_is_asked_about(lake, columns, meant):
     cells = columns.count(",") * ",x" + ",x"
     file = lake.file("typo.csv", f"id,{columns}\na{cells}\n")
-    said = lake.run("load", "leads", file).stdout
+    said = lake.run("load", "leads", file, "--no-events").stdout
     assert said.endswith(f"0 rejected; new columns: {columns.replace(',', ', ')}{meant}\n")
 
 
@@ -148,12 +152,77 @@ def test_a_file_of_which_no_row_can_be_taken_is_not_loaded(lake):
         assert loaded.stdout == ""
         assert loaded.stderr == (
             f"Error: Nothing was loaded from {bad}, since not one of its rows could be taken "
-            f"(2 rejected): see in {lake.folder('leads_rejects')} why, and put them right.\n"
+            "(2 rejected): see why with `python -m lake rejects leads`, put them right and load "
+            "the file again.\n"
         )
     assert lake.versions() == {"leads": 0, "leads_rejects": 0}
     assert lake.run("load", "leads", known).returncode == 0  # none is new, but all are taken
     empty = lake.file("empty.csv", "id,date_relance\n")
     assert lake.run("load", "leads", empty).returncode == 0
+
+
+def test_a_load_of_which_more_than_a_tenth_is_rejected_has_failed(lake):
+    """The other rows are loaded; rows that a later one with their id replaces do not count."""
+    good = "".join(f"{n},2024-01-01\n" for n in range(9))
+    for bad, code in (("x,no\n", 0), ("x,no\ny,no\n", 1), (good * 3 + "x,no\n", 0)):
+        file = lake.file("leads.csv", f"id,date_relance\n{bad}{good}")
+        loaded = lake.run("load", "leads", file)
+        assert loaded.returncode == code, loaded.stderr
+        assert loaded.stdout.startswith("leads: ")
+        said = (
+            f"Error: More than a tenth of the rows of {file} could not be taken (2), and the "
+            "others are loaded: see why with `python -m lake rejects leads`, put them right and "
+            "load the file again.\n"
+        )
+        assert loaded.stderr == said * code
+    assert len(lake.rows()) == 9
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_leads_without_a_column_of_an_event_are_refused_unless_that_is_meant(lake, kind):
+    content = "id,owner\na,x\n" if kind == "csv" else '{"id": "a", "owner": "x"}\n'
+    file = lake.file(f"leads.{kind}", content)
+    refused = lake.run("load", "leads", file)
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr == (
+        f"Error: Nothing was loaded from {file}, since it has no column of an event date: call one "
+        "date_prise_contact, date_reponse_prospect, date_appel_propose, date_appel_booke or "
+        "date_relance (its columns are id, owner), or load it without with --no-events.\n"
+    )
+    assert not lake.folder("leads").exists()
+    meant = lake.run("load", "leads", file, "--no-events")
+    assert meant.returncode == 0, meant.stderr
+    assert lake.by_id() == {"a": {"owner": "x"}}
+
+
+def test_rejects_are_shown_by_reason(lake):
+    assert lake.run("rejects").stdout == (
+        "leads: no row was rejected\nmarketing: no row was rejected\n"
+    )
+    lake.load("1.csv", "id,date_relance\na,no\nb,2024\nc,\nc,2024-01-02\nd,\x1b[2J\n")
+    lake.load("2.csv", "id,date_relance\n,\n")
+    reason = "is no date (YYYY-MM-DD, or with a time after T or a space)"
+    shown = lake.run("rejects", "leads", "--limit", "2")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == (
+        f"leads: 5 rejected, kept in {lake.folder('leads_rejects')}\n\n"
+        f"3 rows: date_relance: … {reason}\n"
+        f"""  1.csv, line 2: date_relance: 'no' {reason}: {{"id":"a","date_relance":"no"}}\n"""
+        f"""  1.csv, line 3: date_relance: '2024' {reason}: {{"id":"b","date_relance":"2024"}}\n"""
+        "  … and 1 more (--limit)\n\n"
+        "1 row: id: empty, but every row needs one\n"
+        """  2.csv, line 2: {"id":null,"date_relance":null}\n\n"""
+        "1 row: line … has the same id and wins\n"
+        """  1.csv, line 4: line 5 has the same id and wins: {"id":"c","date_relance":null}\n"""
+    )
+    assert "\x1b" not in lake.run("rejects").stdout
+    lake.load(
+        "3.csv",
+        "product,campaign_type,campaign,channel,date,conversions\n,,,,,\n",
+        "marketing_conversions",
+    )
+    assert "\nmarketing: 1 rejected" in lake.run("rejects").stdout
 
 
 @pytest.mark.parametrize(
@@ -168,7 +237,7 @@ def test_a_file_of_which_no_row_can_be_taken_is_not_loaded(lake):
 )
 def test_what_to_do_about_a_missing_table_can_be_done(lake, missing, elsewhere, there):
     files = {
-        "leads": lake.file("leads.csv", "id\na\n"),
+        "leads": lake.file("leads.csv", "id,date_relance\na,\n"),
         "marketing_conversions": lake.file(
             "m.csv", f"{','.join(MARKETING_CONVERSIONS.schema.names)}\np,t,c,tv,2024-01-01,1\n"
         ),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +16,11 @@ import pytest
 from deltalake import write_deltalake
 
 from lake.errors import ContractBroken, InputRejected
+from lake.load import load
 from lake.load.chunks import ROWS
 from lake.load.csv_file import CELL_LIMIT
 from lake.load.files import open_file
+from tests.lake.conftest import CONTRACTS
 
 
 def parquet(table):
@@ -90,7 +94,7 @@ def test_lines_are_exact_beyond_one_chunk(lake):
     [
         ("leads.csv", "", "is empty: its first line must name the columns"),
         ("leads.csv", "\n\n", "is empty"),
-        ("leads.csv", "Id,x\n1,2\n", "has no column id: its columns are Id, x"),
+        ("leads.csv", "Ids,x\n1,2\n", "has no column id: its columns are Ids, x"),
         ("leads.csv", "id;x\n1;2\n", "has ';' between its cells where a comma must be"),
         ("leads.csv", "id\tx\n1\t2\n", r"has '\\t' between its cells"),
         ("leads.csv", "id,x,x\n1,2,3\n", "has two columns called x"),
@@ -246,3 +250,79 @@ def test_a_table_of_another_shape_is_a_sentence(lake):
     write_deltalake(lake.folder("leads"), pa.table({"id": ["a"], "date_relance": [20240101]}))
     with pytest.raises(ContractBroken, match="date_relance"):
         lake.load("leads.csv", "id\nb\n")
+
+
+def test_int96_has_years_that_nanoseconds_have_not(lake):
+    moments = [datetime(year, 1, 1) for year in (1500, 2300, 9999)]  # noqa: DTZ001 - as Spark has
+    cells = pa.array(moments, pa.timestamp("us"))
+    buffer = io.BytesIO()
+    table = pa.table({"id": ["a", "b", "c"], "date_relance": cells, "seen": cells})
+    pq.write_table(table, buffer, use_deprecated_int96_timestamps=True)
+    assert lake.counts("leads.parquet", buffer.getvalue()) == (3, 0, 0, 0)
+    leads = lake.by_id().values()
+    assert [lead["date_relance"] for lead in leads] == [moment.date() for moment in moments]
+    paris = ZoneInfo("Europe/Paris")
+    assert [lead["seen"] for lead in leads] == [m.replace(tzinfo=paris) for m in moments]
+
+
+def test_a_file_name_that_is_not_utf8_is_kept_with_its_rejects(lake):
+    path = lake.data / os.fsdecode(b"clients_\xe9.csv")
+    path.write_text("id,date_relance\na,no\nb,2024-01-01\n")
+    done = load(CONTRACTS["leads"], path)
+    assert (done.upserted.inserted, done.rejected) == (1, 1)
+    assert [row["file"] for row in lake.rows("leads_rejects")] == [r"clients_\xe9.csv"]
+
+
+def test_upper_and_lower_case_are_one_column(lake):
+    """A table, a file and the contract may each spell a column otherwise."""
+    write_deltalake(
+        lake.folder("leads"),
+        pa.table({"ID": ["a", "b"], "Date_Relance": [date(2024, 1, 1)] * 2, "Owner": ["x", "y"]}),
+        configuration={"delta.enableChangeDataFeed": "true"},
+    )
+    files = [
+        ("1.csv", "id,date_relance,owner\na,2024-02-01,x\nc,2024-03-01,\n", (1, 1, 0, 0)),
+        ("2.csv", "ID,Date_Relance,OWNER\na,2024-02-02,x\na,2024-02-03,z\n", (0, 1, 0, 1)),
+        ("3.ndjson", '{"Id": "b", "Owner": "w"}\n{"Id": "d"}\n', (1, 1, 0, 0)),
+        ("4.csv", "id,New\na,1\n", (0, 1, 0, 0)),
+        ("5.csv", "id,NEW\na,2\n", (0, 1, 0, 0)),
+    ]
+    for name, content, counts in files:
+        assert lake.counts(name, content) == counts, name
+    rows = pa.table(lake.table().to_pyarrow_table()).sort_by("ID").to_pylist()
+    assert [[*row.values()] for row in rows] == [
+        ["a", date(2024, 2, 3), "z", "2"],
+        ["b", date(2024, 1, 1), "w", None],
+        ["c", date(2024, 3, 1), None, None],
+        ["d", None, None, None],
+    ]
+    assert list(rows[0]) == ["ID", "Date_Relance", "Owner", "New"]
+
+
+def test_a_table_with_a_day_of_no_calendar_can_be_loaded_into(lake):
+    """Only another writer leaves such a day; Python's calendar ends with the year 9999."""
+    days = pa.array([6_700_000, 19_000], pa.int32()).cast(pa.date32())
+    write_deltalake(lake.folder("leads"), pa.table({"id": ["a", "b"], "date_relance": days}))
+    content = "id,date_relance\na,2024-01-01\nb,2024-01-01\nc,2024-01-01\n"
+    assert lake.counts("1.csv", content) == (1, 2, 0, 0)
+    assert {lead["date_relance"] for lead in lake.by_id().values()} == {date(2024, 1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [
+        (pa.array([1, None], pa.duration("ns")), "PT0S"),
+        (pa.array([1_500, None], pa.time64("ns")), "00:00:00.000001"),
+        (pa.array([2**62, None], pa.timestamp("us", "UTC")), None),
+        (pa.array([0, None], pa.timestamp("us", "No/Where")), "1970-01-01T00:00:00Z"),
+        (pa.array([10**60, None], pa.decimal256(70, 0)), f"1{'0' * 60}"),
+        (pa.array([2**64 - 1, None], pa.uint64()), str(2**64 - 1)),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_what_python_does_not_have_is_kept_as_text_or_rejected(lake, cells, kept):
+    """A sentence that says what is wrong with a cell is never taken for the cell."""
+    lake.load("before.csv", "id,x\na,1\nb,1\n")
+    lake.load("leads.parquet", parquet(pa.table({"id": ["a", "b"], "x": cells})))
+    assert lake.by_id() == {"a": {"x": kept or "1"}, "b": {}}
+    assert (lake.folder("leads_rejects")).exists() == (kept is None)
