@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import uuid
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +14,21 @@ import duckdb
 import msgspec
 import yaml
 
-from publication.connection import first_line
+from publication.connection import attached, first_line
 from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
+from publication.personal_data import check_names
 from publication.places import remedy, unusable
 from publication.properties import check_properties
-from publication.sql import identifier, listed, literal
+from publication.reuse import reuse
+from publication.sql import listed
+from publication.staging import make_empty
 from telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from publication.manifest import Mart
     from publication.store import Store
 
 
@@ -59,12 +63,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         project_dir: The folder of ``dbt_project.yml``, which says the version.
         command: ``dbt run`` or ``dbt build``.
+        full_refresh: Whether nothing of an earlier publication is to be reused.
         tests: See :class:`publication.manifest.Build`.
     """
 
     project_dir: str
     invocation_id: str
     command: str
+    full_refresh: bool
     tests: TestStatus
     marts: tuple[BuiltMart, ...]
 
@@ -128,17 +134,22 @@ def publish(
     """
     with span("publish") as published:
         check_properties(run.marts)
+        for mart in run.marts:
+            check_names(mart)
         _check_keys(run.marts)
         _check_sources(store, sources)
         staged = store.stage(run.invocation_id)
         try:
-            _copy(warehouse, staged, run.marts)
-        except duckdb.Error as error:
+            reused = () if run.full_refresh else _reuse(store, warehouse, staged, run.marts)
+            known = {mart.name for mart in reused}
+            _copy(warehouse, staged, [mart for mart in run.marts if mart.name not in known])
+        except (duckdb.Error, OSError) as error:
             store.discard(staged)
             if remedy(error):
                 raise unusable(f"The publications in {store.folder}", error) from error
             raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
-        manifest = store.publish(staged, run.draft(sources))
+        draft = run.draft(sources)
+        manifest = store.publish(staged, draft, reused=reused, instance=warehouse)
         published.attributes["publication"] = manifest.number
         return manifest
 
@@ -178,18 +189,25 @@ def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:
         )
 
 
+def _reuse(
+    store: Store, warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]
+) -> tuple[Mart, ...]:
+    """Take over what did not change; with any doubt nothing, and the file is empty again."""
+    with suppress(duckdb.Error, OSError):
+        if reused := reuse(store, warehouse, staged, marts):
+            return reused
+    make_empty(staged)
+    return ()
+
+
 def _copy(warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]) -> None:
     """Copy each mart in the order of its grain, so that a range of it lies close together."""
-    attached = f"publication_{uuid.uuid4().hex}"
-    warehouse.execute(f"attach {literal(str(staged))} as {attached}")
-    try:
+    with attached(warehouse, staged) as file:
         for mart in marts:
-            warehouse.execute(
-                f"create table {identifier(attached, 'main', mart.name)} as "
+            file.connection.execute(
+                f"create table {file.table(mart.name)} as "
                 f"from {mart.relation} order by {listed(mart.grain)}"
             )
-    finally:
-        warehouse.execute(f"detach {attached}")
 
 
 def _project_version(folder: Path) -> str:

@@ -42,13 +42,20 @@ def create(folder: Path, invocation_id: str) -> Path:
         descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         undo.callback(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with duckdb.connect() as connection:
-            connection.execute(
-                f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
-            )
+        make_empty(staged)
         undo.pop_all()
     _held[staged] = descriptor
     return staged
+
+
+def make_empty(staged: Path) -> None:
+    """Make an empty file in place of what may be there."""
+    staged.unlink(missing_ok=True)
+    staged.with_name(f"{staged.name}.wal").unlink(missing_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
+        )
 
 
 def release(staged: Path) -> None:

@@ -16,18 +16,21 @@ import msgspec
 
 from publication import clock, durable, shelf, staging
 from publication.archive import Archive
+from publication.connection import attached, first_line
+from publication.digest import RULE, content_digest
 from publication.dressing import dress
-from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
+from publication.errors import DraftRejected, PlaceUnusable, PointerBroken, RollbackPointless
 from publication.inspection import inspect, sha256, verify
-from publication.manifest import Draft, Manifest, Pointer
-from publication.places import unusable
+from publication.manifest import Draft, Manifest, Mart, Pointer
+from publication.personal_data import check_values
+from publication.places import remedy, unusable
 from publication.properties import check_properties
 from publication.repair import removed, repaired
 from publication.settings import Settings
 from telemetry import traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 READ_ONLY = 0o444
 """For everyone: nobody can take DuckDB's write lock on such a file."""
@@ -104,7 +107,14 @@ class Store(Archive):
         """Remove a staged file that will not be published."""
         staging.release(staged)
 
-    def publish(self, staged: Path, draft: Draft) -> Manifest:
+    def publish(
+        self,
+        staged: Path,
+        draft: Draft,
+        *,
+        reused: Iterable[Mart] = (),
+        instance: duckdb.DuckDBPyConnection | None = None,
+    ) -> Manifest:
         """Check and finish a staged file, and make it the current publication.
 
         A crash at any point leaves the old publication current or the new one, both whole. An
@@ -116,6 +126,9 @@ class Store(Archive):
             staged: From :meth:`stage`, with the marts as tables of ``main``; nobody has it open.
                 It is gone afterwards, published or not.
             draft: What dbt knows of the run and the marts.
+            reused: The marts that lie in the file as an earlier publication has them.
+            instance: A connection to the instance of DuckDB that works on the file, within its
+                memory and threads; one of our own if not given.
 
         Raises:
             DraftRejected: The file or the draft is not what a publication has to be.
@@ -124,8 +137,8 @@ class Store(Archive):
         try:
             check_properties(draft.marts)
             built_at = datetime.now(UTC)
-            dress(staged, draft, built_at)
-            marts, digest = inspect(staged, draft.marts)
+            marts = _finished(staged, draft, built_at, reused, instance)
+            digest = content_digest(marts)
             with self._alone():
                 number = self._next_number()
                 manifest = Manifest(
@@ -140,6 +153,7 @@ class Store(Archive):
                     sources=tuple(sorted(draft.sources, key=lambda source: source.name)),
                     marts=marts,
                     traceparent=traceparent(),
+                    rule=RULE,
                 )
                 staged.chmod(READ_ONLY)
                 durable.sync(staged)
@@ -272,6 +286,33 @@ class Store(Archive):
                 yield
         except (OSError, duckdb.IOException) as error:
             raise unusable(f"The publications in {self.folder}", error) from error
+
+
+def _finished(
+    staged: Path,
+    draft: Draft,
+    built_at: datetime,
+    reused: Iterable[Mart],
+    instance: duckdb.DuckDBPyConnection | None,
+) -> tuple[Mart, ...]:
+    """Finish a staged file, open it again read-only, check it, and complete its marts."""
+    known = {mart.name: mart for mart in reused}
+    with ExitStack() as stack:
+        connection = instance or stack.enter_context(duckdb.connect())
+        try:
+            with attached(connection, staged) as file:
+                dress(file, draft, built_at, known)
+            with attached(connection, staged, read_only=True) as file:
+                marts = inspect(file, draft.marts, known)
+                for mart in marts:
+                    check_values(file, mart)
+                return marts
+        except duckdb.Error as error:
+            if remedy(error):
+                raise unusable(str(staged), error) from error
+            raise DraftRejected(
+                f"The file of marts cannot be finished: {first_line(error)}"
+            ) from error
 
 
 def _encode(document: msgspec.Struct) -> bytes:

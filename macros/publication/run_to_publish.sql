@@ -24,6 +24,7 @@
         'project_dir': invocation_args_dict.project_dir | string,
         'invocation_id': invocation_id,
         'command': 'dbt ' ~ flags.WHICH,
+        'full_refresh': flags.FULL_REFRESH is true,
         'tests': overall,
         'marts': marts,
     }) -%}
