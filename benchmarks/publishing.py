@@ -99,8 +99,9 @@ def _measured(step: Callable[..., float], *arguments: object) -> tuple[float, in
 
 def warehouse(folder: Path) -> duckdb.DuckDBPyConnection:
     """Open the warehouse as dbt does."""
-    config = {"memory_limit": MEMORY, "enable_progress_bar": "false"}
-    return duckdb.connect(folder / "warehouse.duckdb", config=config)
+    connection = duckdb.connect(folder / "warehouse.duckdb", config={"memory_limit": MEMORY})
+    connection.execute("set enable_progress_bar = false")
+    return connection
 
 
 def make(folder: Path, rows: int) -> float:
