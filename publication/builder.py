@@ -15,6 +15,7 @@ import msgspec
 import yaml
 
 from publication.connection import attached, first_line
+from publication.cut_texts import check_cut_texts
 from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
 from publication.personal_data import check_names
@@ -41,8 +42,11 @@ META = {
 ALIKE = 0.8
 """How alike a key is that may be a misspelt one (``difflib``'s ratio): ``scpoe`` is."""
 
+IN_COLUMN = re.compile(
+    r"\$\.marts\[(?P<place>\d+)\]\.columns\[(?P<column>\d+)\]\.personal_data_allowed\b"
+)
 IN_META = re.compile(rf"\$\.marts\[(?P<place>\d+)\]\.(?P<key>{'|'.join(META)})\b")
-"""The place of a mistake in it, as msgspec writes it."""
+"""The place of a mistake in ``config.meta`` of a column or a mart, as msgspec writes it."""
 
 
 class BuiltMart(MartDraft, frozen=True, kw_only=True):
@@ -51,10 +55,16 @@ class BuiltMart(MartDraft, frozen=True, kw_only=True):
     Attributes:
         relation: Its quoted name, ``"warehouse"."marts"."channel_sales_weekly"``.
         keys: What its ``config`` and ``config.meta`` have, such as ``config.meta.grain``.
+        model: Its name in YAML, which an alias may differ from.
+        file: The file of YAML that describes it, as dbt names it: ``lead_marts://models/a.yml``.
+        cut: The columns with keys in YAML that dbt does not know and that have no value.
     """
 
     relation: str
     keys: tuple[str, ...]
+    model: str = ""
+    file: str | None = None
+    cut: tuple[tuple[str, str], ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +117,14 @@ def decode(run: str, sources: str) -> tuple[Run, tuple[Source, ...]]:
                 f'The {found["key"]} of mart "{name}" is not {META[found["key"]]}; mend '
                 f"config.meta.{found['key']} in its YAML."
             ) from error
+        if found := IN_COLUMN.search(str(error)):
+            mart = json.loads(run)["marts"][int(found["place"])]
+            column = mart["columns"][int(found["column"])]["name"]
+            raise DraftRejected(
+                f'Column "{column}" of mart "{mart["name"]}" has a config.meta.'
+                "personal_data_allowed that is no text; write there why everyone who may read the "
+                "mart may see the column."
+            ) from error
         raise DraftRejected(
             f"What dbt says of the run is not as it should be ({error}); look at the marts' YAML "
             "and the table of sources."
@@ -133,6 +151,8 @@ def publish(
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     with span("publish") as published:
+        for mart in run.marts:
+            check_cut_texts(mart, Path(run.project_dir))
         check_properties(run.marts)
         for mart in run.marts:
             check_names(mart)
