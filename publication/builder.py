@@ -80,9 +80,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     project_dir: str
     invocation_id: str
     command: str
-    full_refresh: bool
     tests: TestStatus
     marts: tuple[BuiltMart, ...]
+    full_refresh: bool = False
 
     def draft(self, sources: tuple[Source, ...]) -> Draft:
         """Complete it with what dbt's macros cannot know."""

@@ -219,7 +219,7 @@ class Store(Archive):
             shelf.highest(self.folder),
             (linked.parent == self.folder.resolve() and shelf.number(linked.name)) or 0,
         )
-        if left := shelf.remove_halves(self.folder, pointer, later=True):
+        if left := shelf.remove_halves(self.folder, pointer):
             self.warn(removed(left))
         return highest + 1
 
@@ -270,6 +270,12 @@ class Store(Archive):
                 f"{'; '.join(map(str, failures))}. The next publication tries again."
             )
 
+    def _waiting(self, holder: str) -> None:
+        self.warn(
+            f"Waiting for {holder}, which publishes or rolls back in {self.folder}; "
+            "this goes on when that one has ended."
+        )
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the folder's lock; a failure of the file system becomes a sentence."""
@@ -282,7 +288,7 @@ class Store(Archive):
                         f"{self.link} is no symbolic link, and nothing may be lost: "
                         "move it away, then publish again."
                     )
-            with durable.exclusive(self.folder / ".lock"):
+            with durable.exclusive(self.folder / ".lock", self._waiting):
                 yield
         except (OSError, duckdb.IOException) as error:
             raise unusable(f"The publications in {self.folder}", error) from error

@@ -50,7 +50,6 @@ def run(draft, tmp_path):
         project_dir=str(tmp_path),
         invocation_id="9d1f",
         command="dbt build",
-        full_refresh=False,
         tests="passed",
         marts=(mart,),
     )

@@ -76,16 +76,16 @@ SILENT = {
     "run --vars {people:\xa0true}": (
         1,
         (
-            'Column "lead_id" of mart "people" is named like what leads to a person, which is personal '
-            "data; leave it out, or say why everyone who may read the mart may see it as "
+            'Column "lead_id" of mart "people" is named like what leads to a person, which is '
+            "personal data; leave it out, or say why everyone who may read the mart may see it as "
             "config.meta.personal_data_allowed of the column in its YAML."
         ),
     ),
     "run --vars {people:\xa0true,reason:\xa0reviewed}": (
         1,
         (
-            'Column "note" of mart "people" holds what looks like e-mail addresses, which are personal '
-            "data; leave it out, or say why"
+            'Column "note" of mart "people" holds what looks like e-mail addresses, which are '
+            "personal data; leave it out, or say why"
         ),
     ),
     "run --vars {people:\xa0true,reason:\xa0true}": (
