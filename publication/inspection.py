@@ -65,7 +65,10 @@ def _repeated(file: MartFile, draft: MartDraft, old: Mart) -> Mart:
         f"select count(*) from {file.table(draft.name)}"  # noqa: S608 quoted
     ).fetchall()[0]
     if rows != old.rows:
-        raise DraftRejected(f'Mart "{draft.name}" has {rows} rows, and not {old.rows} as before.')
+        raise DraftRejected(
+            f'Mart "{draft.name}" has {_counted(rows)}, and not {old.rows} as before; '
+            "run `dbt build --full-refresh`."
+        )
     known = {"sorted": old.sorted, "fingerprint": old.fingerprint, "digest": old.digest}
     return _completed(draft, rows=rows, **known)
 
@@ -78,6 +81,10 @@ def _completed(draft: MartDraft, **found: Any) -> Mart:  # noqa: ANN401
     )
     known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}
     return Mart(**{**known, "columns": columns}, **found)
+
+
+def _counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def sha256(path: Path) -> str:
@@ -121,7 +128,7 @@ def verify(path: Path, manifest: Manifest) -> None:
         )
         if known != published:
             raise broken(
-                f'mart "{found.name}" has {found.rows} rows, and not {published.rows}'
+                f'mart "{found.name}" has {_counted(found.rows)}, and not {published.rows}'
                 if found.rows != published.rows
                 else f'mart "{found.name}" has other rows or columns than were published'
             )

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from publication import Store
+from publication.inspection import verify
 
 DRIVER = Path(__file__).with_name("die_at_each_step.py")
 AGAIN = Path(__file__).with_name("die_again_and_again.py")
@@ -47,7 +48,7 @@ def check(folder, publish, files):
     kept = store.manifests(upto=3)  # one may be whole that never was current
     assert current in kept[:2]
     for manifest in kept:
-        store.verify(manifest.number)
+        verify(store.path(manifest), manifest)
     assert store.link.resolve() in {store.path(manifest).resolve() for manifest in kept}
     following = publish(leads=5, into=store)
     assert following.number in {current.number + 1, current.number + 2}
