@@ -16,14 +16,12 @@ import msgspec
 
 from publication import clock, durable, shelf, staging
 from publication.archive import Archive
-from publication.connection import attached, first_line
+from publication.completion import complete
 from publication.digest import RULE, content_digest
-from publication.dressing import dress
-from publication.errors import DraftRejected, PlaceUnusable, PointerBroken, RollbackPointless
-from publication.inspection import inspect, sha256, verify
+from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
+from publication.inspection import sha256, verify
 from publication.manifest import Draft, Manifest, Mart, Pointer
-from publication.personal_data import check_values
-from publication.places import remedy, unusable
+from publication.places import unusable
 from publication.properties import check_properties
 from publication.repair import removed, repaired
 from publication.settings import Settings
@@ -137,7 +135,7 @@ class Store(Archive):
         try:
             check_properties(draft.marts)
             built_at = datetime.now(UTC)
-            marts = _finished(staged, draft, built_at, reused, instance)
+            marts = complete(staged, draft, built_at, reused, instance)
             digest = content_digest(marts)
             with self._alone():
                 number = self._next_number()
@@ -292,33 +290,6 @@ class Store(Archive):
                 yield
         except (OSError, duckdb.IOException) as error:
             raise unusable(f"The publications in {self.folder}", error) from error
-
-
-def _finished(
-    staged: Path,
-    draft: Draft,
-    built_at: datetime,
-    reused: Iterable[Mart],
-    instance: duckdb.DuckDBPyConnection | None,
-) -> tuple[Mart, ...]:
-    """Finish a staged file, open it again read-only, check it, and complete its marts."""
-    known = {mart.name: mart for mart in reused}
-    with ExitStack() as stack:
-        connection = instance or stack.enter_context(duckdb.connect())
-        try:
-            with attached(connection, staged) as file:
-                dress(file, draft, built_at, known)
-            with attached(connection, staged, read_only=True) as file:
-                marts = inspect(file, draft.marts, known)
-                for mart in marts:
-                    check_values(file, mart)
-                return marts
-        except duckdb.Error as error:
-            if remedy(error):
-                raise unusable(str(staged), error) from error
-            raise DraftRejected(
-                f"The file of marts cannot be finished: {first_line(error)}"
-            ) from error
 
 
 def _encode(document: msgspec.Struct) -> bytes:
