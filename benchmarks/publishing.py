@@ -50,7 +50,7 @@ MADE = """
     "--rows",
     "sizes",
     multiple=True,
-    default=(1_000_000, 10_000_000),
+    default=(1_000_000, 3_000_000, 10_000_000),
     show_default=True,
     help="How many rows the mart has; may be given more than once.",
 )

@@ -10,7 +10,7 @@ import duckdb
 from publication.connection import attached, first_line
 from publication.dressing import dress
 from publication.errors import DraftRejected
-from publication.inspection import inspect
+from publication.inspection import check_log, inspect
 from publication.personal_data import check_values
 from publication.places import remedy, unusable
 
@@ -49,6 +49,7 @@ def complete(
         try:
             with attached(connection, staged) as file:
                 dress(file, draft, built_at, known)
+            check_log(staged)
             with attached(connection, staged, read_only=True) as file:
                 marts = inspect(file, draft.marts, known)
                 for mart in marts:

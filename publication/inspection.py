@@ -87,6 +87,16 @@ def _counted(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows} rows"
 
 
+def check_log(path: Path) -> None:
+    """Check that no write-ahead log is beside a file: whoever opens the file would read it, too.
+
+    Raises:
+        DraftRejected: There is one.
+    """
+    if path.with_name(f"{path.name}.wal").exists():
+        raise DraftRejected(f"{path} has a write-ahead log beside it; somebody still writes it.")
+
+
 def sha256(path: Path) -> str:
     """The hex digest of a file's bytes."""
     with path.open("rb") as file:
@@ -113,6 +123,7 @@ def verify(path: Path, manifest: Manifest) -> None:
     if digest != manifest.sha256:
         raise broken(f"the bytes of {path} have changed since it was published")
     try:
+        check_log(path)
         with connect(path) as connection:
             marts = inspect(MartFile.of(connection), manifest.marts)
     except PublicationError as error:

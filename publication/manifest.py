@@ -18,7 +18,7 @@ OPEN = "open"
 """The scope of a mart that anyone may read over HTTP, without a token."""
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One column of a mart, as its dbt contract has it.
 
     Attributes:

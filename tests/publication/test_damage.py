@@ -134,6 +134,13 @@ def test_verify_sees_every_damage(store, publish):
     path.chmod(0o644)
     with pytest.raises(PublicationBroken, match="mode 0644 and should be read-only"):
         store.verify(1)
+    path.chmod(0o444)
+    log = path.with_name(f"{path.name}.wal")
+    log.touch()
+    with pytest.raises(PublicationBroken, match="has a write-ahead log beside it"):
+        store.verify(1)
+    log.unlink()
+    path.chmod(0o644)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
