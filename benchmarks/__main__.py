@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from benchmarks import build, ledger, loads, marketing, marts, overload, serving, swaps
+from benchmarks import build, ledger, loads, marketing, marts, overload, publishing, serving, swaps
 
 
 @click.group(help=__doc__)
@@ -18,6 +18,7 @@ main.add_command(loads.command)
 main.add_command(marketing.command)
 main.add_command(marts.command)
 main.add_command(overload.command)
+main.add_command(publishing.command)
 main.add_command(serving.command)
 main.add_command(swaps.command)
 

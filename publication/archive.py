@@ -41,7 +41,8 @@ class Archive:
         """
         path = self.folder / "current.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Pointer)
+            pointer = msgspec.json.decode(path.read_bytes(), type=Pointer)
+            _check(shelf.number(pointer.file) == pointer.number, pointer.file)
         except FileNotFoundError:
             return None
         except NotADirectoryError as error:
@@ -51,9 +52,10 @@ class Archive:
             ) from error
         except (OSError, msgspec.MsgspecError) as error:
             raise PointerBroken(
-                f"{path} cannot be read ({error}); the next `dbt build` replaces it, "
+                f"{path} cannot be read: {error}; the next `dbt build` replaces it, "
                 "and so does `python -m publication rollback N`."
             ) from error
+        return pointer
 
     def current(self) -> Manifest | None:
         """What the current publication says of itself, or none if nothing was published yet.
@@ -163,10 +165,18 @@ class Archive:
 
 def _decode(path: Path) -> Manifest:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        beside = path.with_suffix(".duckdb").name
+        _check(manifest.file == beside and shelf.number(beside) == manifest.number, manifest.file)
     except FileNotFoundError:
         raise
     except (OSError, msgspec.MsgspecError) as error:
         raise PublicationBroken(
             f"The manifest {path} cannot be read: {error}; run `dbt build` to publish anew."
         ) from error
+    return manifest
+
+
+def _check(right: bool, file: str) -> None:
+    if not right:
+        raise msgspec.ValidationError(f"{file!r} is not the name of its file")

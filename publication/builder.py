@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import uuid
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +14,22 @@ import duckdb
 import msgspec
 import yaml
 
-from publication.connection import first_line
+from publication.connection import attached, first_line
+from publication.cut_texts import check_cut_texts
 from publication.errors import DraftRejected, PublicationError
 from publication.manifest import Build, Draft, Manifest, MartDraft, Source, TestStatus
+from publication.personal_data import check_names
 from publication.places import remedy, unusable
 from publication.properties import check_properties
-from publication.sql import identifier, listed, literal
+from publication.reuse import reuse
+from publication.sql import listed
+from publication.staging import make_empty
 from telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from publication.manifest import Mart
     from publication.store import Store
 
 
@@ -37,8 +42,11 @@ META = {
 ALIKE = 0.8
 """How alike a key is that may be a misspelt one (``difflib``'s ratio): ``scpoe`` is."""
 
+IN_COLUMN = re.compile(
+    r"\$\.marts\[(?P<place>\d+)\]\.columns\[(?P<column>\d+)\]\.personal_data_allowed\b"
+)
 IN_META = re.compile(rf"\$\.marts\[(?P<place>\d+)\]\.(?P<key>{'|'.join(META)})\b")
-"""The place of a mistake in it, as msgspec writes it."""
+"""The place of a mistake in ``config.meta`` of a column or a mart, as msgspec writes it."""
 
 
 class BuiltMart(MartDraft, frozen=True, kw_only=True):
@@ -47,10 +55,16 @@ class BuiltMart(MartDraft, frozen=True, kw_only=True):
     Attributes:
         relation: Its quoted name, ``"warehouse"."marts"."channel_sales_weekly"``.
         keys: What its ``config`` and ``config.meta`` have, such as ``config.meta.grain``.
+        model: Its name in YAML, which an alias may differ from.
+        file: The file of YAML that describes it, as dbt names it: ``lead_marts://models/a.yml``.
+        cut: The columns with keys in YAML that dbt does not know and that have no value.
     """
 
     relation: str
     keys: tuple[str, ...]
+    model: str = ""
+    file: str | None = None
+    cut: tuple[tuple[str, str], ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +73,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         project_dir: The folder of ``dbt_project.yml``, which says the version.
         command: ``dbt run`` or ``dbt build``.
+        full_refresh: Whether nothing of an earlier publication is to be reused.
         tests: See :class:`publication.manifest.Build`.
     """
 
@@ -67,6 +82,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     tests: TestStatus
     marts: tuple[BuiltMart, ...]
+    full_refresh: bool = False
 
     def draft(self, sources: tuple[Source, ...]) -> Draft:
         """Complete it with what dbt's macros cannot know."""
@@ -101,6 +117,14 @@ def decode(run: str, sources: str) -> tuple[Run, tuple[Source, ...]]:
                 f'The {found["key"]} of mart "{name}" is not {META[found["key"]]}; mend '
                 f"config.meta.{found['key']} in its YAML."
             ) from error
+        if found := IN_COLUMN.search(str(error)):
+            mart = json.loads(run)["marts"][int(found["place"])]
+            column = mart["columns"][int(found["column"])]["name"]
+            raise DraftRejected(
+                f'Column "{column}" of mart "{mart["name"]}" has a config.meta.'
+                "personal_data_allowed that is no text; write there why everyone who may read the "
+                "mart may see the column."
+            ) from error
         raise DraftRejected(
             f"What dbt says of the run is not as it should be ({error}); look at the marts' YAML "
             "and the table of sources."
@@ -127,18 +151,25 @@ def publish(
         PublicationError: See :meth:`publication.store.Store.publish`.
     """
     with span("publish") as published:
+        for mart in run.marts:
+            check_cut_texts(mart, Path(run.project_dir))
         check_properties(run.marts)
+        for mart in run.marts:
+            check_names(mart)
         _check_keys(run.marts)
         _check_sources(store, sources)
         staged = store.stage(run.invocation_id)
         try:
-            _copy(warehouse, staged, run.marts)
-        except duckdb.Error as error:
+            reused = () if run.full_refresh else _reuse(store, warehouse, staged, run.marts)
+            known = {mart.name for mart in reused}
+            _copy(warehouse, staged, [mart for mart in run.marts if mart.name not in known])
+        except (duckdb.Error, OSError) as error:
             store.discard(staged)
             if remedy(error):
                 raise unusable(f"The publications in {store.folder}", error) from error
             raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
-        manifest = store.publish(staged, run.draft(sources))
+        draft = run.draft(sources)
+        manifest = store.publish(staged, draft, reused=reused, instance=warehouse)
         published.attributes["publication"] = manifest.number
         return manifest
 
@@ -178,18 +209,25 @@ def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:
         )
 
 
+def _reuse(
+    store: Store, warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]
+) -> tuple[Mart, ...]:
+    """Take over what did not change; with any doubt nothing, and the file is empty again."""
+    with suppress(duckdb.Error, OSError):
+        if reused := reuse(store, warehouse, staged, marts):
+            return reused
+    make_empty(staged)
+    return ()
+
+
 def _copy(warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]) -> None:
     """Copy each mart in the order of its grain, so that a range of it lies close together."""
-    attached = f"publication_{uuid.uuid4().hex}"
-    warehouse.execute(f"attach {literal(str(staged))} as {attached}")
-    try:
+    with attached(warehouse, staged) as file:
         for mart in marts:
-            warehouse.execute(
-                f"create table {identifier(attached, 'main', mart.name)} as "
+            file.connection.execute(
+                f"create table {file.table(mart.name)} as "
                 f"from {mart.relation} order by {listed(mart.grain)}"
             )
-    finally:
-        warehouse.execute(f"detach {attached}")
 
 
 def _project_version(folder: Path) -> str:

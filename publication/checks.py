@@ -4,50 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb
-import msgspec
-
-from publication.connection import first_line
+from publication import fingerprint
 from publication.errors import DraftRejected
-from publication.manifest import Mart, MartDraft
 from publication.properties import type_of
-from publication.sql import identifier, listed, literal
+from publication.sql import identifier, listed
 from publication.types import REACH, beyond
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from publication.connection import MartFile
+    from publication.manifest import MartDraft
 
 STORAGE_VERSION = "v1.2.0"
 """The oldest DuckDB that has to be able to open a publication."""
 
 _OBJECTS = """
     select 'view', schema_name, view_name from duckdb_views()
-    where database_name = current_database() and not internal
+    where database_name = $catalog and not internal
     union all
     select 'sequence', schema_name, sequence_name from duckdb_sequences()
-    where database_name = current_database()
+    where database_name = $catalog
     union all
     select 'macro', schema_name, function_name from duckdb_functions()
-    where database_name = current_database() and not internal
+    where database_name = $catalog and not internal
     union all
     select 'type', schema_name, type_name from duckdb_types()
-    where database_name = current_database() and not internal
+    where database_name = $catalog and not internal
     union all
     select 'table', schema_name, table_name from duckdb_tables()
-    where database_name = current_database() and schema_name <> 'meta'
+    where database_name = $catalog and schema_name <> 'meta'
     order by all
 """
 
 
-def check_objects(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDraft]) -> None:
+def check_objects(file: MartFile, marts: Iterable[MartDraft]) -> None:
     """Check that the file holds the marts as tables, and nothing else but ``meta``.
 
     Raises:
         DraftRejected: Something else is there (a view, a table of another name), or the file is
             too new to be read by older DuckDB tools.
     """
-    (tags,) = connection.execute(
-        "select tags from duckdb_databases() where database_name = current_database()"
+    catalog = {"catalog": file.catalog}
+    (tags,) = file.connection.execute(
+        "select tags from duckdb_databases() where database_name = $catalog", catalog
     ).fetchall()[0]
     if not str(tags.get("storage_version", "")).startswith(STORAGE_VERSION):
         raise DraftRejected(
@@ -55,7 +55,7 @@ def check_objects(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDra
             f"make it with {STORAGE_VERSION}, as the path from Store.stage has it."
         )
     expected = {("table", "main", mart.name) for mart in marts}
-    found = set(connection.execute(_OBJECTS).fetchall())
+    found = set(file.connection.execute(_OBJECTS, catalog).fetchall())
     for kind, schema, name in sorted(found - expected):
         raise DraftRejected(
             f'The file holds the {kind} "{schema}.{name}", which is no mart; '
@@ -63,16 +63,16 @@ def check_objects(connection: duckdb.DuckDBPyConnection, marts: Iterable[MartDra
         )
 
 
-def check_columns(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
+def check_columns(file: MartFile, mart: MartDraft) -> None:
     """Check that a mart is there, with its contracted columns in their order.
 
     Raises:
         DraftRejected: It is missing, or a column differs in name, order or type.
     """
-    found = connection.execute(
+    found = file.connection.execute(
         "select column_name, data_type from duckdb_columns() where schema_name = 'main' "
-        "and database_name = current_database() and table_name = ? order by column_index",
-        [mart.name],
+        "and database_name = ? and table_name = ? order by column_index",
+        [file.catalog, mart.name],
     ).fetchall()
     if not found:
         raise DraftRejected(f'Mart "{mart.name}" is missing from the file.')
@@ -88,60 +88,71 @@ def _spelled(columns: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns) or "(none)"
 
 
-def check_values(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
-    """Check that every format can write a mart's values alike.
+def check_rows(file: MartFile, mart: MartDraft) -> tuple[int, str]:
+    """Read a mart once, and check that every format can write its values alike.
+
+    Returns:
+        How many rows there are, and their fingerprint.
 
     Raises:
-        DraftRejected: One of them is out of what some format has.
+        DraftRejected: A value is out of what some format has, or null in the grain.
     """
-    for column in mart.columns:
-        name = identifier(column.name)
-        found = (outside := beyond(name, type_of(mart, column))) and connection.execute(
-            f"select cast({name} as varchar) from {identifier('main', mart.name)} "  # noqa: S608 quoted
-            f"where {outside} limit 1"
-        ).fetchone()
-        if found:
+    nulls = " or ".join(f"{identifier(column)} is null" for column in mart.grain)
+    limited = {
+        column: f"min(cast({identifier(column.name)} as varchar)) filter (where {outside})"
+        for column in mart.columns
+        if (outside := beyond(identifier(column.name), type_of(mart, column)))
+    }
+    found = ", ".join(
+        ["count(*)", fingerprint.sums(mart.columns), f"bool_or({nulls})", *limited.values()]
+    )
+    rows, first, second, has_null, *beyond_reach = file.connection.execute(
+        f"select {found} from {file.table(mart.name)}"  # noqa: S608 quoted
+    ).fetchall()[0]
+    for column, value in zip(limited, beyond_reach, strict=True):
+        if value is not None:
             raise DraftRejected(
-                f'Column "{column.name}" of mart "{mart.name}" holds {found[0]}, and {REACH}; '
+                f'Column "{column.name}" of mart "{mart.name}" holds {value}, and {REACH}; '
                 "make it null or another type."
             )
+    if has_null:
+        raise DraftRejected(
+            f'The grain of mart "{mart.name}" ({listed(mart.grain)}) is null in a row.'
+        )
+    return rows, fingerprint.spelled(rows, first, second)
 
 
-def check_grain(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
+def check_grain(file: MartFile, mart: MartDraft) -> bool:
     """Check that a mart's grain names each row once.
 
+    Each row is compared with the one before it. That takes no memory while they lie in the order
+    of the grain, as the builder writes them; otherwise they are sorted first.
+
+    Returns:
+        Whether the rows lie in the file in the order of the grain.
+
     Raises:
-        DraftRejected: A value of the grain repeats or is null.
+        DraftRejected: A value of the grain is there more than once.
     """
-    table, grain = identifier("main", mart.name), listed(mart.grain)
-    nulls = " or ".join(f"{identifier(column)} is null" for column in mart.grain)
-    if connection.execute(f"select 1 from {table} where {nulls} limit 1").fetchone():  # noqa: S608 quoted
-        raise DraftRejected(f'The grain of mart "{mart.name}" ({grain}) is null in a row.')
-    repeated = connection.execute(
-        f"select {grain} from {table} group by all having count(*) > 1 order by all limit 1"  # noqa: S608 quoted
-    ).fetchone()
-    if repeated:
+    table, grain = file.table(mart.name), listed(mart.grain)
+
+    def compared(order: str) -> tuple[int, int]:
+        earlier, equal = file.connection.execute(
+            "select count(*) filter (where here < before), count(*) filter (where here = before) "  # noqa: S608 quoted
+            f"from (select row({grain}) as here, lag(row({grain})) over ({order}) as before "
+            f"from {table})"
+        ).fetchall()[0]
+        return earlier, equal
+
+    earlier, equal = compared("")
+    if earlier:
+        _, equal = compared(f"order by {grain}")
+    if equal:
+        repeated = file.connection.execute(
+            f"select {grain} from {table} group by all having count(*) > 1 order by all limit 1"  # noqa: S608 quoted
+        ).fetchall()[0]
         raise DraftRejected(
             f'The grain of mart "{mart.name}" ({grain}) is not unique: '
             f"({', '.join(map(str, repeated))}) is there more than once."
         )
-
-
-def counted(connection: duckdb.DuckDBPyConnection, draft: MartDraft) -> Mart:
-    """Complete a mart with its rows' number and order, and its types as DuckDB spells them."""
-    try:
-        rows, is_sorted = connection.execute(
-            "select count(*), coalesce(bool_and(place = rank), true) from ("  # noqa: S608 quoted
-            f"select rowid as place, row_number() over (order by {listed(draft.grain)}) - 1 as rank"
-            f" from {identifier('main', draft.name)})"
-        ).fetchall()[0]
-    except duckdb.Error as error:
-        raise DraftRejected(
-            f"Mart {literal(draft.name)} cannot be read: {first_line(error)}"
-        ) from error
-    columns = tuple(
-        msgspec.structs.replace(column, type=type_of(draft, column).name)
-        for column in draft.columns
-    )
-    known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}
-    return Mart(**{**known, "columns": columns}, rows=rows, sorted=is_sorted)
+    return not earlier

@@ -1,16 +1,20 @@
-"""How everyone but the builder opens a publication."""
+"""How a publication's file is opened: locked down by its readers, attached by its builder."""
 
 from __future__ import annotations
 
 import threading
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from publication.errors import PublicationBroken, PublicationHeld
+from publication.sql import identifier, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 LOCKED_DOWN = {
@@ -75,3 +79,49 @@ def connect(
         broken = PublicationHeld if "Conflicting lock" in str(error) else PublicationBroken
         raise broken(f"{path} cannot be opened: {first_line(error)}") from error
     return connection
+
+
+@dataclass(frozen=True)
+class MartFile:
+    """A file of marts that is open.
+
+    Attributes:
+        connection: A connection that sees it, with ``TimeZone`` UTC.
+        catalog: What DuckDB calls the file there.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    catalog: str
+
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection) -> MartFile:
+        """The file that :func:`connect` opened."""
+        (catalog,) = connection.execute("select current_database()").fetchall()[0]
+        return cls(connection, str(catalog))
+
+    def table(self, name: str, schema: str = "main") -> str:
+        """The full quoted name of one of its tables."""
+        return identifier(self.catalog, schema, name)
+
+
+@contextmanager
+def attached(
+    connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: bool = False
+) -> Iterator[MartFile]:
+    """Attach a file to the instance of a connection, so that one memory limit holds for all of it.
+
+    Args:
+        connection: Where to; it stays as it is, with its own time zone.
+        path: The DuckDB file, which nobody has open.
+        read_only: Whether nothing is written.
+    """
+    catalog = f"publication_{uuid.uuid4().hex}"
+    with connection.cursor() as own:
+        own.execute("set session timezone = 'UTC'")
+        own.execute("set preserve_insertion_order = true")  # sorted rows are read as they lie
+        options = " (read_only)" if read_only else ""
+        own.execute(f"attach {literal(str(path))} as {catalog}{options}")
+        try:
+            yield MartFile(own, catalog)
+        finally:
+            own.execute(f"detach {catalog}")

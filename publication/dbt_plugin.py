@@ -74,7 +74,7 @@ class Plugin(BasePlugin):
             return
         try:
             if self._warehouse is None:
-                self._warehouse = Warehouse(Path(creds.path), self._wait_seconds)
+                self._warehouse = Warehouse(Path(creds.path), self._wait_seconds, _warn)
             self._warehouse.take(config)
         except PublicationError as error:
             raise DbtRuntimeError(str(error)) from error

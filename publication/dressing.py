@@ -12,91 +12,100 @@ import duckdb
 import msgspec
 
 from publication.checks import check_columns
-from publication.connection import first_line
 from publication.errors import DraftRejected
-from publication.places import remedy, unusable
 from publication.properties import type_of
 from publication.sql import identifier, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from datetime import datetime
-    from pathlib import Path
 
+    from publication.connection import MartFile
     from publication.manifest import Draft, MartDraft
 
 _META = """
-create schema meta;
-create table meta.build (
+create schema {meta};
+create table {meta}.build (
     built_at timestamptz not null, invocation_id varchar not null, command varchar not null,
     project_version varchar not null, git_commit varchar, tests varchar not null
 );
-create table meta.sources (
+create table {meta}.sources (
     name varchar not null, uri varchar not null, table_id varchar not null,
     version bigint not null, committed_at timestamptz not null
 );
-create table meta.marts (
+create table {meta}.marts (
     mart varchar not null, description varchar not null, grain varchar[] not null, scope varchar
 );
-create table meta.columns (
+create table {meta}.columns (
     mart varchar not null, position integer not null, name varchar not null,
     type varchar not null, nullable boolean not null, description varchar not null
 );
-create table meta.tests (mart varchar not null, test varchar not null, status varchar not null);
-comment on table meta.build is 'The dbt run that made this file. One row.';
-comment on table meta.sources is 'The one version of each lake table that the run read.';
-comment on table meta.marts is 'The tables of the main schema. One row per mart.';
-comment on table meta.columns is 'One row per column of a mart, in order.';
-comment on table meta.tests is 'One row per mart and dbt test: passed, warned or not-run.';
+create table {meta}.tests (mart varchar not null, test varchar not null, status varchar not null);
+comment on table {meta}.build is 'The dbt run that made this file. One row.';
+comment on table {meta}.sources is 'The one version of each lake table that the run read.';
+comment on table {meta}.marts is 'The tables of the main schema. One row per mart.';
+comment on table {meta}.columns is 'One row per column of a mart, in order.';
+comment on table {meta}.tests is 'One row per mart and dbt test: passed, warned or not-run.';
 """
 
 
-def dress(path: Path, draft: Draft, built_at: datetime) -> None:
+def dress(
+    file: MartFile, draft: Draft, built_at: datetime, reused: Container[str] = frozenset()
+) -> None:
     """Finish a staged file in place, and leave no write-ahead log beside it.
 
     Args:
-        path: A DuckDB file with the marts as tables, which nobody has open.
+        file: The file with the marts as tables, open to write.
         draft: What dbt knows of them.
         built_at: In UTC.
+        reused: The marts that have their NOT NULL already.
 
     Raises:
         DraftRejected: The tables are not as contracted, or hold a null where they may not.
-        PlaceUnusable: There is no room for it.
+        duckdb.Error: There is no room for it, or something else is in the way.
     """
-    try:
-        with duckdb.connect(path) as connection:
-            for mart in draft.marts:
-                check_columns(connection, mart)
-                _dress_mart(connection, mart)
-            connection.execute(_META)
-            _fill_meta(connection, draft, built_at)
-            connection.execute("checkpoint")
-    except duckdb.Error as error:
-        if remedy(error):
-            raise unusable(str(path), error) from error
-        raise DraftRejected(f"The file of marts cannot be finished: {first_line(error)}") from error
+    for mart in draft.marts:
+        check_columns(file, mart)
+        _comment(file, mart)
+        if mart.name not in reused:
+            _forbid_nulls(file, mart)
+    file.connection.execute(_META.format(meta=identifier(file.catalog, "meta")))
+    _fill_meta(file, draft, built_at)
+    file.connection.execute(f"checkpoint {identifier(file.catalog)}")
 
 
-def _dress_mart(connection: duckdb.DuckDBPyConnection, mart: MartDraft) -> None:
-    table = identifier("main", mart.name)
-    connection.execute(f"comment on table {table} is {literal(mart.description)}")
+def _comment(file: MartFile, mart: MartDraft) -> None:
+    table = file.table(mart.name)
+    file.connection.execute(f"comment on table {table} is {literal(mart.description)}")
     for column in mart.columns:
+        name = f"{table}.{identifier(column.name)}"
+        file.connection.execute(f"comment on column {name} is {literal(column.description)}")
+
+
+def _forbid_nulls(file: MartFile, mart: MartDraft) -> None:
+    for column in mart.columns:
+        if column.nullable:
+            continue
         name = identifier(column.name)
-        connection.execute(f"comment on column {table}.{name} is {literal(column.description)}")
-        if not column.nullable:
-            try:
-                connection.execute(f"alter table {table} alter column {name} set not null")
-            except duckdb.ConstraintException as error:
-                raise DraftRejected(
-                    f'Column "{column.name}" of mart "{mart.name}" is null in a row, '
-                    "but its contract or its grain says never."
-                ) from error
+        try:
+            file.connection.execute(
+                f"alter table {file.table(mart.name)} alter column {name} set not null"
+            )
+        except duckdb.ConstraintException as error:
+            raise DraftRejected(
+                f'Column "{column.name}" of mart "{mart.name}" is null in a row, '
+                "but its contract or its grain says never."
+            ) from error
 
 
-def _fill_meta(connection: duckdb.DuckDBPyConnection, draft: Draft, built_at: datetime) -> None:
+def _fill_meta(file: MartFile, draft: Draft, built_at: datetime) -> None:
     def insert(table: str, rows: list[tuple[object, ...]]) -> None:
         for row in rows:
             places = ", ".join("?" for _ in row)
-            connection.execute(f"insert into meta.{table} values ({places})", row)  # noqa: S608 both are from this module
+            file.connection.execute(
+                f"insert into {file.table(table, 'meta')} values ({places})",  # noqa: S608 quoted
+                row,
+            )
 
     build = draft.build
     insert("build", [(built_at, *msgspec.structs.astuple(build))])

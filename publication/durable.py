@@ -5,15 +5,23 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from contextlib import contextmanager, suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 WRITING = ".writing"
 """The name, or its end, of what is being written and will take another's place."""
+
+POLL = 0.05
+"""Seconds between two tries to take a lock."""
+
+PATIENCE = 1.0
+"""Seconds of waiting for a lock that need no word."""
 
 
 def sync(path: Path) -> None:
@@ -129,16 +137,62 @@ def repeat(old: Path, new: Path) -> None:
         sync(new)
 
 
+def open_lock(path: Path) -> int:
+    """Open the file of a lock, for nobody but its owner: who can open it could hold it.
+
+    Args:
+        path: The file; it is made if it is not there, and never removed.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    found = os.fstat(descriptor)
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077:  # an older version made it
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def take(
+    descriptor: int, waiting: Callable[[str], None], deadline: float | None = None
+) -> str | None:
+    """Take a lock that one process has at a time; the system lets it go when the process dies.
+
+    Args:
+        descriptor: The file of the lock, which says which process holds it.
+        waiting: Hears once who holds it, if that lasts a second.
+        deadline: Until when to wait, by the monotonic clock; for ever if not given.
+
+    Returns:
+        Which process holds it, if it was not let go in time.
+    """
+    patience = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            now = time.monotonic()
+            holder = f"process {os.pread(descriptor, 20, 0).decode('ascii', 'replace') or '?'}"
+            if deadline is not None and now >= deadline:
+                return holder
+            if now >= patience:
+                waiting(holder)
+                patience = inf
+            time.sleep(POLL)
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return None
+
+
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Hold a lock that one process has at a time; the system lets it go when the process dies.
 
     Args:
         path: The lock's file; it is made if it is not there, and never removed.
+        waiting: Hears which process holds it, if that lasts a second.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = open_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take(descriptor, waiting)
         yield
     finally:
         os.close(descriptor)

@@ -3,54 +3,98 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
 
-from publication.checks import (
-    check_columns,
-    check_grain,
-    check_objects,
-    check_values,
-    counted,
-)
-from publication.connection import connect, first_line
-from publication.digest import content_digest
+from publication.checks import check_columns, check_grain, check_objects, check_rows
+from publication.connection import MartFile, connect, first_line
+from publication.digest import RULE, content_digest, mart_digest
 from publication.errors import DraftRejected, PublicationBroken, PublicationError
+from publication.manifest import Mart, MartDraft
+from publication.properties import type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from publication.manifest import Manifest, Mart, MartDraft
+    from publication.manifest import Manifest
 
 
-def inspect(path: Path, drafts: Iterable[MartDraft]) -> tuple[tuple[Mart, ...], str]:
+def inspect(
+    file: MartFile, drafts: Iterable[MartDraft], reused: Mapping[str, Mart] | None = None
+) -> tuple[Mart, ...]:
     """Check a file that was finished, and count and digest what it holds.
 
+    Args:
+        file: The file, open read-only.
+        drafts: The marts that it should hold.
+        reused: By name, those whose rows were checked when they were published before.
+
     Returns:
-        The marts by name, complete, and the content digest.
+        The marts by name, complete.
 
     Raises:
         DraftRejected: The file is not what a publication has to be.
-        PublicationBroken: It cannot be opened.
     """
     drafts = sorted(drafts, key=lambda mart: mart.name)
-    log = path.with_name(f"{path.name}.wal")
-    if log.exists():
+    try:
+        check_objects(file, drafts)
+        for draft in drafts:
+            check_columns(file, draft)
+        return tuple(
+            _repeated(file, draft, reused[draft.name])
+            if reused and draft.name in reused
+            else _read(file, draft)
+            for draft in drafts
+        )
+    except duckdb.Error as error:
+        raise DraftRejected(f"The marts cannot be read whole: {first_line(error)}") from error
+
+
+def _read(file: MartFile, draft: MartDraft) -> Mart:
+    rows, fingerprint = check_rows(file, draft)
+    is_sorted = check_grain(file, draft)
+    mart = _completed(draft, rows=rows, sorted=is_sorted, fingerprint=fingerprint)
+    return msgspec.structs.replace(mart, digest=mart_digest(file, mart))
+
+
+def _repeated(file: MartFile, draft: MartDraft, old: Mart) -> Mart:
+    (rows,) = file.connection.execute(
+        f"select count(*) from {file.table(draft.name)}"  # noqa: S608 quoted
+    ).fetchall()[0]
+    if rows != old.rows:
+        raise DraftRejected(
+            f'Mart "{draft.name}" has {_counted(rows)}, and not {old.rows} as before; '
+            "run `dbt build --full-refresh`."
+        )
+    known = {"sorted": old.sorted, "fingerprint": old.fingerprint, "digest": old.digest}
+    return _completed(draft, rows=rows, **known)
+
+
+def _completed(draft: MartDraft, **found: Any) -> Mart:  # noqa: ANN401
+    """Complete a mart with what was found, and with its types as DuckDB spells them."""
+    columns = tuple(
+        msgspec.structs.replace(column, type=type_of(draft, column).name)
+        for column in draft.columns
+    )
+    known = {field: getattr(draft, field) for field in MartDraft.__struct_fields__}
+    return Mart(**{**known, "columns": columns}, **found)
+
+
+def _counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def check_log(path: Path) -> None:
+    """Check that no write-ahead log is beside a file: whoever opens the file would read it, too.
+
+    Raises:
+        DraftRejected: There is one.
+    """
+    if path.with_name(f"{path.name}.wal").exists():
         raise DraftRejected(f"{path} has a write-ahead log beside it; somebody still writes it.")
-    with connect(path) as connection:
-        try:
-            check_objects(connection, drafts)
-            for mart in drafts:
-                check_columns(connection, mart)
-                check_values(connection, mart)
-                check_grain(connection, mart)
-            marts = tuple(counted(connection, mart) for mart in drafts)
-            return marts, content_digest(connection, marts)
-        except duckdb.Error as error:
-            raise DraftRejected(f"{path} cannot be read whole: {first_line(error)}") from error
 
 
 def sha256(path: Path) -> str:
@@ -79,17 +123,25 @@ def verify(path: Path, manifest: Manifest) -> None:
     if digest != manifest.sha256:
         raise broken(f"the bytes of {path} have changed since it was published")
     try:
-        marts, content = inspect(path, manifest.marts)
+        check_log(path)
+        with connect(path) as connection:
+            marts = inspect(MartFile.of(connection), manifest.marts)
     except PublicationError as error:
         raise broken(str(error).removesuffix(".")) from error
     for found, published in zip(marts, manifest.marts, strict=True):
-        # A manifest may say less of a mart's order than there is to say.
-        known = msgspec.structs.replace(found, sorted=found.sorted and published.sorted)
+        # A manifest may say less of a mart's order than there is to say, and an older one has no
+        # digests. A fingerprint may be of another DuckDB.
+        known = msgspec.structs.replace(
+            found,
+            sorted=found.sorted and published.sorted,
+            digest=found.digest if manifest.rule == RULE else published.digest,
+            fingerprint=published.fingerprint,
+        )
         if known != published:
             raise broken(
-                f'mart "{found.name}" has {found.rows} rows, and not {published.rows}'
+                f'mart "{found.name}" has {_counted(found.rows)}, and not {published.rows}'
                 if found.rows != published.rows
-                else f'mart "{found.name}" has other columns than were published'
+                else f'mart "{found.name}" has other rows or columns than were published'
             )
-    if content != manifest.digest:
+    if manifest.rule == RULE and (content := content_digest(marts)) != manifest.digest:
         raise broken(f"its content digest is {content}, and not {manifest.digest}")

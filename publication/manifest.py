@@ -18,18 +18,21 @@ OPEN = "open"
 """The scope of a mart that anyone may read over HTTP, without a token."""
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One column of a mart, as its dbt contract has it.
 
     Attributes:
         type: In a draft as the contract spells it, in a manifest as DuckDB does
             (``text`` becomes ``VARCHAR``).
+        personal_data_allowed: Why it may be published though its name or its values look like
+            personal data, as ``config.meta.personal_data_allowed`` has it.
     """
 
     name: str
     type: str
     nullable: bool
     description: str
+    personal_data_allowed: str | None = None
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +75,16 @@ class Mart(MartDraft, frozen=True, kw_only=True):
     Attributes:
         sorted: Whether its rows lie in the file in the order of the grain, so that reading them
             in that order needs no sorting.
+        digest: ``sha256:`` and the hex digest of its schema and rows (see
+            :mod:`publication.digest`).
+        fingerprint: Tells in one quick pass whether a table of the warehouse holds the same rows
+            (see :mod:`publication.fingerprint`). Manifests of older versions have neither.
     """
 
     rows: int
     sorted: bool = False
+    digest: str = ""
+    fingerprint: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +138,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         marts: Sorted by name.
         traceparent: The trace in which it was published, as W3C writes it, so that whoever serves
             it can go on with that one. Manifests of older versions have none.
+        rule: The version of the rule that made the digests.
     """
 
     number: int
@@ -142,6 +152,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...]
     marts: tuple[Mart, ...]
     traceparent: str | None = None
+    rule: int = 1
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):

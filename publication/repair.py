@@ -25,7 +25,7 @@ def repaired(folder: Path, staged: Path, link: Path | None, pointer: Pointer | N
     Returns:
         What was put right, and what cannot be from here, in a sentence each.
     """
-    left = [*staging.sweep(staged), *shelf.remove_halves(folder, pointer, later=False)]
+    left = [*staging.sweep(staged), *shelf.remove_halves(folder, pointer)]
     sentences = []
     file = pointer and folder / pointer.file
     if file and file.exists():

@@ -62,18 +62,16 @@ def highest(folder: Path) -> int:
     return max((entry.number for entry in entries(folder)), default=0)
 
 
-def remove_halves(folder: Path, pointer: Pointer | None, *, later: bool) -> list[str]:
-    """Remove what crashed publishers left: files without manifest, and what never was current.
+def remove_halves(folder: Path, pointer: Pointer | None) -> list[str]:
+    """Remove what crashed publishers left: files without manifest, and manifests half written.
 
     What the pointer names stays: no publisher left it half, somebody lost its manifest, who may
-    have a copy.
+    have a copy. What is whole stays, too, though its number is higher than the pointer's: an older
+    pointer may have been put back, and numbers that somebody saw must not come again.
 
     Args:
         folder: The publications' folder; the caller holds its lock.
         pointer: Which publication is current, if that is known.
-        later: Whether what is numbered higher than it is removed, though it is whole. Without a
-            pointer nothing whole is: that may be lost, and numbers that somebody saw must not come
-            again.
 
     Returns:
         The names of what was removed.
@@ -86,8 +84,7 @@ def remove_halves(folder: Path, pointer: Pointer | None, *, later: bool) -> list
     for entry in entries(folder):
         if pointer is not None and entry.file.name == pointer.file:
             continue
-        never = later and pointer is not None and entry.number > pointer.number
-        if never or not entry.manifest.exists():
+        if not entry.manifest.exists():
             entry.remove()
             removed.append(entry.file.name)
     return removed

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from publication import durable
 from publication.checks import STORAGE_VERSION
 from publication.sql import literal
 
@@ -39,16 +40,23 @@ def create(folder: Path, invocation_id: str) -> Path:
     with ExitStack() as undo:
         own.mkdir(parents=True)
         undo.callback(shutil.rmtree, own, ignore_errors=True)
-        descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = durable.open_lock(own / "lock")
         undo.callback(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with duckdb.connect() as connection:
-            connection.execute(
-                f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
-            )
+        make_empty(staged)
         undo.pop_all()
     _held[staged] = descriptor
     return staged
+
+
+def make_empty(staged: Path) -> None:
+    """Make an empty file in place of what may be there."""
+    staged.unlink(missing_ok=True)
+    staged.with_name(f"{staged.name}.wal").unlink(missing_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"attach {literal(str(staged))} as staged (storage_version '{STORAGE_VERSION}')"
+        )
 
 
 def release(staged: Path) -> None:
@@ -70,7 +78,7 @@ def sweep(folder: Path) -> list[str]:
     removed = []
     for own in folder.glob("*/"):
         try:
-            descriptor = os.open(own / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = durable.open_lock(own / "lock")
         except OSError:
             continue  # gone meanwhile, or somebody else's to remove
         try:

@@ -16,10 +16,11 @@ import msgspec
 
 from publication import clock, durable, shelf, staging
 from publication.archive import Archive
-from publication.dressing import dress
+from publication.completion import complete
+from publication.digest import RULE, content_digest
 from publication.errors import PlaceUnusable, PointerBroken, RollbackPointless
-from publication.inspection import inspect, sha256, verify
-from publication.manifest import Draft, Manifest, Pointer
+from publication.inspection import sha256, verify
+from publication.manifest import Draft, Manifest, Mart, Pointer
 from publication.places import unusable
 from publication.properties import check_properties
 from publication.repair import removed, repaired
@@ -27,7 +28,7 @@ from publication.settings import Settings
 from telemetry import traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 READ_ONLY = 0o444
 """For everyone: nobody can take DuckDB's write lock on such a file."""
@@ -104,7 +105,14 @@ class Store(Archive):
         """Remove a staged file that will not be published."""
         staging.release(staged)
 
-    def publish(self, staged: Path, draft: Draft) -> Manifest:
+    def publish(
+        self,
+        staged: Path,
+        draft: Draft,
+        *,
+        reused: Iterable[Mart] = (),
+        instance: duckdb.DuckDBPyConnection | None = None,
+    ) -> Manifest:
         """Check and finish a staged file, and make it the current publication.
 
         A crash at any point leaves the old publication current or the new one, both whole. An
@@ -116,6 +124,9 @@ class Store(Archive):
             staged: From :meth:`stage`, with the marts as tables of ``main``; nobody has it open.
                 It is gone afterwards, published or not.
             draft: What dbt knows of the run and the marts.
+            reused: The marts that lie in the file as an earlier publication has them.
+            instance: A connection to the instance of DuckDB that works on the file, within its
+                memory and threads; one of our own if not given.
 
         Raises:
             DraftRejected: The file or the draft is not what a publication has to be.
@@ -124,8 +135,8 @@ class Store(Archive):
         try:
             check_properties(draft.marts)
             built_at = datetime.now(UTC)
-            dress(staged, draft, built_at)
-            marts, digest = inspect(staged, draft.marts)
+            marts = complete(staged, draft, built_at, reused, instance)
+            digest = content_digest(marts)
             with self._alone():
                 number = self._next_number()
                 manifest = Manifest(
@@ -140,6 +151,7 @@ class Store(Archive):
                     sources=tuple(sorted(draft.sources, key=lambda source: source.name)),
                     marts=marts,
                     traceparent=traceparent(),
+                    rule=RULE,
                 )
                 staged.chmod(READ_ONLY)
                 durable.sync(staged)
@@ -205,7 +217,7 @@ class Store(Archive):
             shelf.highest(self.folder),
             (linked.parent == self.folder.resolve() and shelf.number(linked.name)) or 0,
         )
-        if left := shelf.remove_halves(self.folder, pointer, later=True):
+        if left := shelf.remove_halves(self.folder, pointer):
             self.warn(removed(left))
         return highest + 1
 
@@ -256,6 +268,12 @@ class Store(Archive):
                 f"{'; '.join(map(str, failures))}. The next publication tries again."
             )
 
+    def _waiting(self, holder: str) -> None:
+        self.warn(
+            f"Waiting for {holder}, which publishes or rolls back in {self.folder}; "
+            "this goes on when that one has ended."
+        )
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the folder's lock; a failure of the file system becomes a sentence."""
@@ -268,7 +286,7 @@ class Store(Archive):
                         f"{self.link} is no symbolic link, and nothing may be lost: "
                         "move it away, then publish again."
                     )
-            with durable.exclusive(self.folder / ".lock"):
+            with durable.exclusive(self.folder / ".lock", self._waiting):
                 yield
         except (OSError, duckdb.IOException) as error:
             raise unusable(f"The publications in {self.folder}", error) from error

@@ -6,16 +6,21 @@ for a lock beside the file first, so that two builds that meet by chance both su
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
 import weakref
+from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
+from publication import durable
 from publication.errors import PlaceUnusable, WarehouseBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
 _POLL_SECONDS = 0.1
@@ -39,15 +44,19 @@ class Warehouse:
     system takes it back when the process dies, however it dies.
     """
 
-    def __init__(self, path: Path, wait_seconds: float) -> None:
+    def __init__(
+        self, path: Path, wait_seconds: float, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Name the file; nothing is opened yet.
 
         Args:
             path: The DuckDB file. It need not exist, nor its folder.
             wait_seconds: How long another process may keep it before we give up.
+            warn: Hears who keeps it, if that lasts a second.
         """
         self._path = path
         self._wait = wait_seconds
+        self._warn = warn
         self._lock: _Lock | None = None
 
     def take(self, config: dict[str, object]) -> None:
@@ -80,28 +89,29 @@ class Warehouse:
         lock = _held.get(path)
         if lock is not None:
             return lock
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = durable.open_lock(path)
         lock = _Lock(descriptor)
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    process = os.pread(descriptor, 20, 0).decode()
-                    raise WarehouseBusy(
-                        f"{self._path} is being built in by another dbt command "
-                        f"(process {process}); run this one again when that one has ended."
-                    ) from None
-                time.sleep(_POLL_SECONDS)
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        if holder := durable.take(descriptor, self._waiting, deadline):
+            raise WarehouseBusy(
+                f"{self._path} is being built in by another dbt command ({holder}); run this one "
+                "again when that one has ended."
+            )
         _held[path] = lock
         return lock
 
+    def _waiting(self, holder: str) -> None:
+        self._warn(
+            f"Waiting for {holder}, which builds in {self._path}, for at most "
+            f"{self._wait:g} seconds."
+        )
+
     def _wait_for_strangers(self, config: dict[str, object], deadline: float) -> None:
         """Wait for a program that took DuckDB's own lock and knows nothing of ours."""
+        patience = time.monotonic() + durable.PATIENCE
         while holder := self._stranger(config):
+            if time.monotonic() >= patience:
+                self._waiting(f"process {holder['process']} ({Path(holder['program']).name})")
+                patience = inf
             if time.monotonic() >= deadline:
                 raise WarehouseBusy(
                     f"{self._path} is open in {Path(holder['program']).name} "

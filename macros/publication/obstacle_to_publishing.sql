@@ -46,7 +46,7 @@
         {%- do named.append(skipped | length ~ ' skipped') if skipped -%}
         {%- do return(
             (failed + skipped) | length ~ ' of ' ~ results | length ~ ' nodes did not succeed: '
-            ~ named | join(', ') ~ '.'
+            ~ named | join(', ') ~ '.' ~ texts_cut_in_yaml()
         ) -%}
     {%- elif missing -%}
         {%- do return(
@@ -68,6 +68,40 @@
     ] -%}
         {%- if invocation_args_dict.get(option) -%}
             {%- do found.append('--' ~ option.replace('_', '-').removesuffix('s')) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(found) -%}
+{%- endmacro -%}
+
+
+{#- What failed may be a text of inline YAML that ends at its comma: `data_type: decimal(5,2)` is
+    the type `decimal(5` and a key `2)`. A sentence for the first one, or nothing. -#}
+{%- macro texts_cut_in_yaml() -%}
+    {%- for node in graph.nodes.values() | sort(attribute='unique_id')
+            if node.resource_type == 'model' -%}
+        {%- for column in node.columns.values() -%}
+            {%- for key in keys_without_value(column) -%}
+                {%- do return(
+                    ' In the YAML of ' ~ node.name ~ ', the key "' ~ key ~ '" of column "'
+                    ~ column.name ~ '" has no value: inline YAML ends a text at its comma; put '
+                    ~ 'quotes around the text, such as data_type: "decimal(5,2)".'
+                ) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- do return('') -%}
+{%- endmacro -%}
+
+
+{#- The keys of a column in YAML that dbt does not know, and that have no value. -#}
+{%- macro keys_without_value(column) -%}
+    {%- set found = [] -%}
+    {%- for key, value in column.items() -%}
+        {%- if value is none and key not in [
+            'name', 'description', 'meta', 'data_type', 'constraints', 'quote', 'config', 'tags',
+            'granularity', 'doc_blocks', 'dimension', 'entity', 'data_tests', 'tests'
+        ] -%}
+            {%- do found.append(key) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- do return(found) -%}

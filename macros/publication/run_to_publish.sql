@@ -24,6 +24,7 @@
         'project_dir': invocation_args_dict.project_dir | string,
         'invocation_id': invocation_id,
         'command': 'dbt ' ~ flags.WHICH,
+        'full_refresh': flags.FULL_REFRESH is true,
         'tests': overall,
         'marts': marts,
     }) -%}
@@ -38,6 +39,7 @@
     {%- for key in node.config -%}{%- do keys.append('config.' ~ key) -%}{%- endfor -%}
     {%- for key in node.config.meta -%}{%- do keys.append('config.meta.' ~ key) -%}{%- endfor -%}
     {%- set columns = [] -%}
+    {%- set cut = [] -%}
     {%- for column in node.columns.values() -%}
         {%- set constraints = column.constraints | map(attribute='type') | map('string') | list -%}
         {%- do columns.append({
@@ -46,7 +48,11 @@
             'nullable': column.name not in named and 'not_null' not in constraints
                 and 'primary_key' not in constraints,
             'description': column.description,
+            'personal_data_allowed': column.config.meta.get('personal_data_allowed'),
         }) -%}
+        {%- for key in keys_without_value(column) -%}
+            {%- do cut.append([column.name, key | string]) -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- do return({
         'name': node.alias,
@@ -55,6 +61,9 @@
         'grain': grain,
         'scope': node.config.meta.get('scope'),
         'keys': keys,
+        'file': node.patch_path,
+        'model': node.name,
+        'cut': cut,
         'columns': columns,
         'tests': tests,
     }) -%}

@@ -119,3 +119,31 @@ def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):
         owned = msgspec.structs.replace(mart, keys=keys)
         of_others = msgspec.structs.replace(run, marts=(owned,))
         assert builder.publish(store, warehouse, of_others, draft.sources)
+
+
+def test_a_text_that_inline_yaml_cut_at_its_comma_is_named(run, draft, store, tmp_path):
+    run, warehouse = run
+    mart = msgspec.structs.replace(run.marts[0], model="weekly", file="mini://models/a.yml")
+    (tmp_path / "models").mkdir()
+    for inline, cut, told in (
+        ("description: Weeks, all of them", (), 'The key "all of them" of mart "weekly" has no'),
+        ("data_tests: , description: A", (("leads", "2)"),), 'The key "2)" of column "leads" of'),
+        ('description: "Weeks, all", data_tests: ', (), None),
+    ):
+        (tmp_path / "models" / "a.yml").write_text(
+            f"models:\n  - {{name: other, x: }}\n  - {{name: weekly, {inline}}}\n"
+        )
+        marts = (msgspec.structs.replace(mart, cut=cut),)
+        changed = msgspec.structs.replace(run, marts=marts)
+        if told is None:
+            assert builder.publish(store, warehouse, changed, draft.sources).number == 1
+        else:
+            with pytest.raises(DraftRejected) as refusal:
+                builder.publish(store, warehouse, changed, draft.sources)
+            assert str(refusal.value).startswith(told)
+            assert 'put quotes around the text, such as data_type: "decimal(5,2)".' in str(
+                refusal.value
+            )
+    gone = msgspec.structs.replace(mart, file="mini://models/gone.yml")
+    changed = msgspec.structs.replace(run, marts=(gone,))
+    assert builder.publish(store, warehouse, changed, draft.sources).number == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +50,25 @@ def test_two_publishers_and_a_reader(tmp_path, draft):
     assert all(own == sorted(own) for own in numbers)
     assert seen == sorted(seen)
     assert [manifest.number for manifest in store.manifests()] == list(range(2 * TIMES, 0, -1))
+
+
+def test_a_publisher_that_waits_says_for_whom(store, publish):
+    publish()
+    lock = store.folder / ".lock"
+    assert lock.stat().st_mode & 0o777 == 0o600
+    holder = os.open(lock, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    said = []
+
+    def let_go(text):
+        said.append(text)
+        os.close(holder)
+
+    waiting = Store(store.folder, store.link, warn=let_go)
+    assert publish(leads=1, into=waiting).number == 2
+    assert said == [
+        (
+            f"Waiting for process {os.getpid()}, which publishes or rolls back in {store.folder}; "
+            "this goes on when that one has ended."
+        )
+    ]

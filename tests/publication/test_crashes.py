@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from publication import Store
+from publication.inspection import verify
 
 DRIVER = Path(__file__).with_name("die_at_each_step.py")
 AGAIN = Path(__file__).with_name("die_again_and_again.py")
@@ -44,10 +45,10 @@ def check(folder, publish, files):
     """Check that a folder is whole and goes on, and return which publication was current."""
     store = Store(folder / "publications", folder / "marts.duckdb")
     current = store.current()
-    kept = store.manifests()
-    assert kept[0] == current
+    kept = store.manifests(upto=3)  # one may be whole that never was current
+    assert current in kept[:2]
     for manifest in kept:
-        store.verify(manifest.number)
+        verify(store.path(manifest), manifest)
     assert store.link.resolve() in {store.path(manifest).resolve() for manifest in kept}
     following = publish(leads=5, into=store)
     assert following.number in {current.number + 1, current.number + 2}
@@ -98,7 +99,7 @@ def test_one_after_the_other_in_one_folder(tmp_path, publish, draft, files, seed
     assert int(answer.stdout) > times / 3
     (tmp_path / "draft.json").unlink()
     store = Store(tmp_path / "publications", tmp_path / "marts.duckdb")
-    kept = store.manifests()
+    kept = store.manifests(upto=1000)
     following = publish(leads=1000, into=store)
     assert store.manifests() == [following, *kept]
     assert store.link.resolve() == store.path(following).resolve()

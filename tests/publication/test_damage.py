@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import duckdb
 import pytest
@@ -90,13 +91,33 @@ def test_readers_can_say_themselves_what_counts_as_published(store, publish):
             (store.folder / "current.json").write_text(content)
 
 
-def test_a_number_that_somebody_saw_does_not_come_again(store, publish):
-    publish()
+def test_an_older_pointer_that_was_put_back_costs_no_publication(store, publish):
+    """As from a backup, or after a power cut."""
+    first = publish()
     before = (store.folder / "current.json").read_bytes()
-    publish(leads=1)
-    (store.folder / "current.json").write_bytes(before)  # as a power cut may do
-    assert publish(leads=2).number == 3
-    assert [manifest.number for manifest in store.manifests()] == [3, 1]
+    newer = [publish(leads=1), publish(leads=2)]
+    (store.folder / "current.json").write_bytes(before)
+    assert store.manifests() == [first]
+    fourth = publish(leads=3)
+    assert fourth.number == 4  # a number that somebody saw does not come again
+    assert store.manifests() == [fourth, *newer[::-1], first]
+    for number in range(1, 5):
+        store.verify(number)
+
+
+@pytest.mark.parametrize("file", ["\0", "", ".", "../1.duckdb", "000002-00000000.duckdb", "a\nb"])
+def test_a_pointer_or_manifest_that_names_no_file_of_its_own_is_a_sentence(store, publish, file):
+    manifest = publish()
+    for path, error in (
+        (store.path(manifest).with_suffix(".json"), PublicationBroken),
+        (store.folder / "current.json", PointerBroken),
+    ):
+        said = json.loads(path.read_text())
+        path.chmod(0o644)
+        path.write_text(json.dumps({**said, "file": file}))
+        with pytest.raises(error, match=r"json cannot be read: .*is not the name of its file"):
+            store.current()
+    assert publish(leads=1).number == 2
 
 
 def test_a_folder_that_is_none_is_named(store):
@@ -113,6 +134,13 @@ def test_verify_sees_every_damage(store, publish):
     path.chmod(0o644)
     with pytest.raises(PublicationBroken, match="mode 0644 and should be read-only"):
         store.verify(1)
+    path.chmod(0o444)
+    log = path.with_name(f"{path.name}.wal")
+    log.touch()
+    with pytest.raises(PublicationBroken, match="has a write-ahead log beside it"):
+        store.verify(1)
+    log.unlink()
+    path.chmod(0o644)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -128,7 +156,10 @@ def test_verify_sees_every_damage(store, publish):
     ("change", "what"),
     [
         ("insert into weekly values ('2030-01-07', '2030-W02', 0)", "has 11 rows, and not 10"),
-        ("update weekly set leads = 99 where semaine = '2025-W02'", "content digest is sha256:"),
+        (
+            "update weekly set leads = 99 where semaine = '2025-W02'",
+            "has other rows or columns than were published",
+        ),
         ("alter table weekly drop leads", "has the columns"),
         ("create view more as from weekly", 'holds the view "main.more"'),
     ],

@@ -73,6 +73,33 @@ SILENT = {
     "run --vars {grain:\xa0null}": (1, 'The grain of mart "months" is not a list of its columns'),
     "run --vars {about:\xa0scopes}": (1, 'Mart "months" has config.meta.scopes and no config'),
     "run --vars {beside:\xa0scope}": (1, 'Mart "months" has config.scope and no config.meta.scope'),
+    "run --vars {people:\xa0true}": (
+        1,
+        (
+            'Column "lead_id" of mart "people" is named like what leads to a person, which is '
+            "personal data; leave it out, or say why everyone who may read the mart may see it as "
+            "config.meta.personal_data_allowed of the column in its YAML."
+        ),
+    ),
+    "run --vars {people:\xa0true,reason:\xa0reviewed}": (
+        1,
+        (
+            'Column "note" of mart "people" holds what looks like e-mail addresses, which are '
+            "personal data; leave it out, or say why"
+        ),
+    ),
+    "run --vars {people:\xa0true,reason:\xa0true}": (
+        1,
+        'Column "lead_id" of mart "people" has a config.meta.personal_data_allowed that is no text',
+    ),
+    "run --vars {amounts:\xa0true}": (
+        1,
+        (
+            'model amounts (error). In the YAML of amounts, the key "2)" of column "amount" has no '
+            "value: inline YAML ends a text at its comma; put quotes around the text, such as "
+            'data_type: "decimal(5,2)".'
+        ),
+    ),
     "run --target wrong": (2, 'LEADMARTS_KEEP_PUBLICATIONS (or keep) is "many"'),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from publication import Column, Mart
-from publication.digest import content_digest
+from publication.connection import MartFile
+from publication.digest import content_digest, mart_digest
 
 TYPES = {
     "id": "BIGINT",
@@ -71,7 +74,11 @@ def digest(rows, *, threads=1, mart=MART):
     CONNECTION.execute(f"set threads = {threads}; create or replace table mart ({columns})")
     for row in rows:
         CONNECTION.execute(f"insert into mart values ({places})", row)
-    return content_digest(CONNECTION, [msgspec.structs.replace(mart, rows=len(rows))])
+    return digest_of(CONNECTION, msgspec.structs.replace(mart, rows=len(rows)))
+
+
+def digest_of(connection, mart):
+    return mart_digest(MartFile.of(connection), mart)
 
 
 def numbered(rows):
@@ -122,8 +129,8 @@ def test_the_schema_matters(change):
         for name, type_ in list(TYPES.items())[1:]:
             connection.execute(f"alter table mart add column {name} {type_}")
             connection.execute(f"alter table other add column {name} {type_}")
-        before = content_digest(connection, [MART])
-        assert content_digest(connection, [msgspec.structs.replace(MART, **change)]) != before
+        before = digest_of(connection, MART)
+        assert digest_of(connection, msgspec.structs.replace(MART, **change)) != before
     assert digest(rows) == digest(rows)
 
 
@@ -140,7 +147,7 @@ def test_the_spelling_of_a_json_text_matters():
         CONNECTION.execute(
             "create or replace table mart as select 1 as id, ?::json as document", [document]
         )
-        seen.add(content_digest(CONNECTION, [mart]))
+        seen.add(digest_of(CONNECTION, mart))
     assert len(seen) == 4
 
 
@@ -158,7 +165,41 @@ def test_names_with_quotes_are_read_as_they_are():
     )
     with duckdb.connect() as connection:
         connection.execute("""create table "o'cl""ock" as select 1 as "a ""b\"\"\" """)
-        assert content_digest(connection, [mart]).startswith("sha256:")
+        assert digest_of(connection, mart).startswith("sha256:")
+
+
+def test_the_rule_is_the_one_that_is_documented():
+    """Made here as docs say it, of values whose JSON Python writes alike, over several batches."""
+    columns = (("id", "BIGINT"), ("text", "VARCHAR"), ("real", "DOUBLE"))
+    mart = msgspec.structs.replace(
+        MART,
+        columns=tuple(
+            Column(name=name, type=type_, nullable=True, description="A column.")
+            for name, type_ in columns
+        ),
+        rows=300_000,
+        sorted=True,
+    )
+    rows = [[n, None if n % 7 == 0 else f'é "{n}"\n', n / 4] for n in range(mart.rows)]
+    head = {"mart": "mart", "grain": ["id"], "columns": columns, "rows": mart.rows}
+    lines = [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in [head, *rows]]
+    expected = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    made = (
+        "create or replace table mart as select n as id, "
+        "case when n % 7 > 0 then 'é \"' || n || '\"' || chr(10) end as text, n / 4 as real "
+        f"from range({mart.rows}) r(n)"
+    )
+    CONNECTION.execute(f"set threads = 4; {made}")
+    assert digest_of(CONNECTION, mart) == f"sha256:{expected}"
+    CONNECTION.execute(f"{made} order by hash(n)")
+    assert digest_of(CONNECTION, msgspec.structs.replace(mart, sorted=False)) == (
+        f"sha256:{expected}"
+    )
+    other = msgspec.structs.replace(mart, name="a", digest="sha256:00")
+    marts = [msgspec.structs.replace(mart, digest=f"sha256:{expected}"), other]
+    whole = f'["a","sha256:00"]\n["mart","sha256:{expected}"]\n'
+    assert content_digest(marts) == f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
+    assert content_digest(marts[::-1]) == content_digest(marts)
 
 
 def test_a_known_content_keeps_its_digest():

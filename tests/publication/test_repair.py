@@ -47,16 +47,6 @@ def test_what_was_left_is_removed_and_named(store, publish, heard):
     assert heard == ["Removed what a run that did not end has left: crashed-1."]
 
 
-def test_one_that_never_was_current_is_removed_and_named(store, publish, heard):
-    """It was killed between the manifest and the pointer."""
-    publish()
-    before = (store.folder / "current.json").read_bytes()
-    never = publish(leads=1)
-    (store.folder / "current.json").write_bytes(before)
-    publish(leads=2)
-    assert heard[-1] == f"Removed what a run that did not end has left: {never.file}."
-
-
 def lead_astray(link):
     link.unlink()
     link.symlink_to("publications/000001-00000000.duckdb")

@@ -6,6 +6,7 @@ import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pytest
 
 from publication import (
@@ -179,6 +180,15 @@ def test_the_link_is_relative_and_follows(store, publish, tmp_path):
     (tmp_path / "data").rename(tmp_path / "moved")
     with connect(tmp_path / "moved" / "marts.duckdb") as connection:
         assert connection.execute("select min(leads) from weekly").fetchall() == [(1,)]
+
+
+def test_attached_by_the_link_the_catalogue_has_a_name_that_stays(store, publish):
+    for leads in range(2):
+        publish(leads=leads)
+        with duckdb.connect() as analyst:
+            analyst.execute(f"attach '{store.link}' as marts (read_only)")
+            found = analyst.execute("select min(leads) from marts.main.weekly").fetchall()
+            assert found == [(leads,)]
 
 
 def test_a_file_where_the_link_should_be_is_not_lost(store, publish, files):

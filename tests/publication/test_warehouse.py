@@ -136,3 +136,21 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PlaceUnusable, match=r"warehouse\.duckdb cannot be written"):
         Warehouse(tmp_path / "file" / "warehouse.duckdb", 0).take({})
+
+
+def test_who_waits_says_for_whom_and_nobody_else_can_hold_the_lock(path, hold):
+    process = hold("politely")
+    lock = path.with_name(f"{path.name}.lock")
+    assert lock.stat().st_mode & 0o777 == 0o600
+    lock.chmod(0o666)  # as an older version made it
+    said = []
+
+    def let_go(text):
+        said.append(text)
+        process.stdin.close()
+
+    Warehouse(path, 60, let_go).take({})
+    assert said == [
+        f"Waiting for process {process.pid}, which builds in {path}, for at most 60 seconds."
+    ]
+    assert lock.stat().st_mode & 0o777 == 0o600
