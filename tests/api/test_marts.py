@@ -581,7 +581,6 @@ def test_links_are_quoted(run_server, make_publication, tmp_path, monkeypatch):
 def test_the_same_answer_has_the_same_tag(operator):
     ranged = {"Range": "0-1"}
     tag = operator.get(CONVERSIONS, headers=ranged).headers["etag"]
-    assert operator.get(CONVERSIONS, params={"limit": 2}).headers["etag"] == tag
     known = operator.get(CONVERSIONS, headers={**ranged, "If-None-Match": tag})
     assert known.status_code == 304
     assert known.headers["content-range"] == "0-1/*"
