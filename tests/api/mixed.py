@@ -22,10 +22,13 @@ APP = "http://app.example"
 OTHER = "http://other.example"
 
 ROWS = 80
-SCOPES = ({"guarded": "marketing:read"}, {"guarded": "marketing:read", "closing": "marketing:read"})
+GUARDED = {"guarded": "marketing:read", "long": "marketing:read"}
+SCOPES = (GUARDED, {**GUARDED, "closing": "marketing:read"})
 """Of the marts in publication 1 and 2; others are open."""
 
 MARTS = ("shown", "guarded", "closing")
+LONG = "long"
+"""A mart that is so long that its CSV is sent while it is made."""
 
 ARROW = "application/vnd.apache.arrow.stream"
 OBJECT = "application/vnd.pgrst.object+json"
@@ -42,7 +45,8 @@ CODINGS = (None, "gzip", "zstd", "gzip, zstd;q=0.5", "identity")
 
 def rows(mart: str, number: int) -> list[dict[str, Any]]:
     """The rows of a mart in a publication."""
-    return [{"n": n, "t": f"{mart} in {number}: {n}"} for n in range(ROWS)]
+    more = "x" * 20_000 if mart == LONG else ""
+    return [{"n": n, "t": f"{mart} in {number}: {n}{more}"} for n in range(ROWS)]
 
 
 def contents(number: int) -> dict[str, Any]:
@@ -51,6 +55,9 @@ def contents(number: int) -> dict[str, Any]:
         mart: f"select n, '{mart} in {number}: ' || n as t from range({ROWS}) r(n)"
         for mart in MARTS
     }
+    more[LONG] = (
+        f"select n, '{LONG} in {number}: ' || n || repeat('x', 20000) as t from range({ROWS}) r(n)"
+    )
     return {"more": more, "scopes": SCOPES[number - 1]}
 
 
@@ -115,14 +122,31 @@ class Answer:
     body: bytes
 
 
+IN_TURN = [
+    *(
+        Request(mart, suffix="csv", pinned=pinned, user=user, origin=APP)
+        for mart in ("guarded", LONG)
+        for pinned in (False, True)
+        for user in ("operator", None, "operator", "nobody")
+    ),
+    *(
+        Request("shown", pinned=pinned, origin=APP, accept=accept)
+        for pinned in (False, True)
+        for accept in ("application/json", "text/csv", ARROW, OBJECT)
+    ),
+]
+"""The next user of a cache, and the next format."""
+
+
 def requests(seed: int, count: int, **only: Any) -> Iterator[Request]:
-    """Make requests by chance, few enough questions that caches have answers to most.
+    """Make requests, few enough questions that caches have answers to most.
 
     Args:
         seed: For the same ones again.
-        count: How many.
-        only: What all of them say.
+        count: How many are made by chance, after those in turn.
+        only: What all of these say.
     """
+    yield from IN_TURN
     chance = random.Random(seed)  # noqa: S311 -- the same requests each time, nothing secret
     for _ in range(count):
         made = {
@@ -174,7 +198,7 @@ def wrong(request: Request, answer: Answer, current: int) -> str | None:
     if coding != "identity" and coding not in (request.coding or ""):
         return f"the coding is {coding}, not {request.coding}"
     read = _read(request.kind, answer.body) if request.method == "GET" else shown
-    return None if read == shown else f"rows are {read[:2]}, not {shown[:2]}"
+    return None if read == shown else f"rows are {str(read[:2])[:200]}, not {str(shown[:2])[:200]}"
 
 
 def _read(kind: str, body: bytes) -> list[dict[str, Any]]:
