@@ -163,10 +163,10 @@ async def _file(
     """Complete an answer in another format: whole if it is short, else to be sent in parts."""
     window = wanted.window
     with asked.source.work() as work:
-        total = await asked.total(work)
-    rows = window.of_rows(total)
+        # Which rows these are has to be known before the first of them is made.
+        total = await asked.total(work) if wanted.counted or wanted.ranged else 0
     counted = total if wanted.counted else None
-    set_range(response, window, rows, counted, ranged=wanted.ranged)
+    set_range(response, window, window.of_rows(total), counted, ranged=wanted.ranged)
     parts = asked.pieces(cast("FileFormat", wanted.format), window, work)
     held: list[bytes] = []
     async for part in parts:
