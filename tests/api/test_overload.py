@@ -270,6 +270,21 @@ def test_what_asks_duckdb_nothing_is_never_refused(path):
     assert not admission.refuse({**scope, "path": path})
 
 
+def test_a_page_may_read_why_it_is_refused():
+    app = "https://app.example"
+    headers = [(b"origin", app.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "state": {}}
+    admission = Admission(None, 0, Pace(), Traffic(), Origins([app]))
+    admission._inside = BURST
+    start, _ = admission.refuse(scope)
+    told = dict(start["headers"])
+    assert told[b"access-control-allow-origin"] == app.encode()
+    assert b"Retry-After" in told[b"access-control-expose-headers"]
+    assert told[b"vary"] == b"Origin"
+    # It could not, if its preflight were refused.
+    assert not admission.refuse({**scope, "method": "OPTIONS"})
+
+
 def test_kept_answers_need_no_admission(small):
     with small.client() as client:
         expected = client.get(WEEK).json()
