@@ -11,13 +11,13 @@ from litestar.enums import ScopeType
 from loguru import logger
 
 from api.auth.routes import PATHS as SIGNING_IN
+from api.cors import VARYING
 from api.hosts import PROBES
 from api.refusals import SOON, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from litestar.config.cors import CORSConfig
     from litestar.types import (
         ASGIApp,
         HTTPResponseStartEvent,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Send,
     )
 
+    from api.cors import Origins
     from api.observing.traffic import Traffic
     from api.pace import Pace
 
@@ -74,7 +75,7 @@ class Admission:
         most: int,
         pace: Pace,
         traffic: Traffic,
-        cors: CORSConfig,
+        origins: Origins,
         secure: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Stand in front of an app.
@@ -84,7 +85,7 @@ class Admission:
             most: How many requests may be in it at once, for longer than a moment.
             pace: How they follow on each other.
             traffic: Who counts the others.
-            cors: Which pages may read a refusal.
+            origins: Whose pages may read a refusal.
             secure: What a refusal carries as well.
         """
         self._app = app
@@ -93,7 +94,7 @@ class Admission:
         self._traffic = traffic
         self._crowded_since = -math.inf  # since when there are as many, but for short rests
         self._crowded_until = -math.inf
-        self._cors = cors
+        self._origins = origins
         self._secure = secure
         self._inside = 0
         self._passing = 0
@@ -113,15 +114,16 @@ class Admission:
         Returns:
             What it is answered if there is none; nothing if it may come in.
         """
-        if not self._is_full() or scope["path"] in ELSEWHERE:
-            return ()
+        if not self._is_full() or scope["path"] in ELSEWHERE or scope["method"] == "OPTIONS":
+            return ()  # a page whose preflight is refused could not read why
         self._traffic.turn_away(scope["method"], NO_ROOM)
         return self._refusal(scope, self._inside)
 
     def _refusal(self, scope: HTTPScope, answered: int) -> tuple[Message, ...]:
         self._traffic.refused += 1
         self._say(answered)
-        return refusal(scope, NO_ROOM, FULL, SOON, *self._secure, *self._readable(scope))
+        lines = (SOON, VARYING, *self._secure, *self._origins.lines(scope))
+        return refusal(scope, NO_ROOM, FULL, *lines)
 
     def _is_full(self) -> bool:
         if self._inside < self._most:
@@ -165,18 +167,6 @@ class Admission:
                 self._passing -= 1
             else:
                 self._leave()
-
-    def _readable(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
-        """What lets pages of other origins read an answer."""
-        origin = dict(scope["headers"]).get(b"origin")
-        if origin is None or not self._cors.is_origin_allowed(origin.decode("latin-1")):
-            return []
-        anyone = self._cors.is_allow_all_origins
-        return [
-            (b"access-control-allow-origin", b"*" if anyone else origin),
-            (b"access-control-expose-headers", b"retry-after"),
-            (b"vary", b"Origin"),
-        ]
 
     def _say(self, answered: int) -> None:
         """Log that requests are refused, and how many were since that was logged last."""

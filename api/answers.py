@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from api.heads import Head
     from api.observing.traffic import Tallies, Tally
 
-REPLACED = {b"cache-control", b"content-length", b"etag", b"vary"}
-"""Headers that depend on the coding, on the permission, or on what the key holds."""
+REPLACED = {b"content-length", b"etag"}
+"""Headers that depend on the coding."""
 
 ABOUT_BODY = {b"content-type", b"content-length", b"content-encoding"}
 """Headers that a 304 leaves out (RFC 9110 §15.4.5)."""
@@ -32,32 +31,6 @@ def coded(tag: bytes, coding: Coding) -> bytes:
     A strong one may stand for only one sequence of bytes (RFC 9110 §8.8.3.3).
     """
     return tag if coding == "identity" else tag[:-1] + b'-%b"' % coding.encode()
-
-
-@lru_cache(64)
-def varying(own: str, *, guarded: bool) -> str:
-    """The ``Vary`` header of an answer: its own, and what the layer in front adds for all.
-
-    Args:
-        own: What the handler says.
-        guarded: Whether it needs a token.
-    """
-    names = {name.strip() for name in own.split(",")} - {""}
-    names |= {"Accept-Encoding", "Origin"} | ({"Authorization"} if guarded else set())
-    return ", ".join(sorted(names))
-
-
-def kept_by(cache_control: str, *, guarded: bool) -> str:
-    """The ``Cache-Control`` header of an answer: a handler's, and `private` if it is guarded.
-
-    So no handler has to know whether a permission was needed: no cache that others use keeps what
-    not everybody may read.
-
-    Args:
-        cache_control: What the handler says, as if everybody might read it.
-        guarded: Whether it needs a token.
-    """
-    return cache_control.replace("public", "private") if guarded else cache_control
 
 
 class Reply(NamedTuple):
@@ -104,9 +77,7 @@ class Answer:
 
         Args:
             status: 200, or 206 for a part of a list.
-            headers: The headers of the response in no coding. ``Vary`` names what the answer
-                depends on besides the coding, the origin and the token, and ``Cache-Control`` says
-                who might keep it if everybody might read it.
+            headers: The headers of the response in no coding.
             body: The body in the coding.
             coding: The coding.
             tallies: Where it is counted how often it goes out.
@@ -123,12 +94,7 @@ class Answer:
         if coding != "identity":
             about_body.append((b"content-encoding", coding.encode()))
         kept = [line for line in headers if line[0] not in REPLACED]
-        guarded = permission is not None
-        vary = varying(said.get(b"vary", b"").decode(), guarded=guarded).encode()
-        lines = [*kept, *about_body, (b"etag", self._etag), (b"vary", vary)]
-        if (public := said.get(b"cache-control")) is not None:
-            private = kept_by(public.decode(), guarded=guarded)
-            lines.append((b"cache-control", private.encode()))
+        lines = [*kept, *about_body, (b"etag", self._etag)]
         full = start(status, lines)
         current = start(304, [line for line in lines if line[0] not in ABOUT_BODY])
         self._whole = Reply(full, whole(body), tallies[route, "GET", status])

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.datastructures import State as AppState
 from litestar.di import Provide
@@ -21,6 +20,8 @@ from api.auth.bearer import Bearer
 from api.auth.limits import Limit
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import Tokens
+from api.caching import tell_caches
+from api.cors import Origins, Preflights
 from api.garbage import look_seldom
 from api.hosts import PROBES, Hosts
 from api.hot import HotPath
@@ -39,20 +40,6 @@ from api.serving import Serving
 from api.settings import Settings, SettingsError
 from telemetry import log
 from telemetry.cleaning import hide
-
-EXPOSED = [
-    *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
-    *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
-    *(
-        "Content-Disposition",
-        "Retry-After",
-        "X-Request-ID",
-        "WWW-Authenticate",
-        "RateLimit",
-        "RateLimit-Policy",
-    ),
-]
-"""Headers that pages of other origins may read."""
 
 ROUTES = [
     *system.ROUTES,
@@ -132,11 +119,8 @@ def create_app() -> ASGIApp:
         "tokens": Provide(lambda: tokens, sync_to_thread=False),
         "signing_in": Provide(lambda: signing_in, sync_to_thread=False),
     }
-    cors = CORSConfig(
-        allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
-        expose_headers=EXPOSED,
-    )
+    origins = Origins(settings.cors_origins)
+    guard = secure(settings.hsts_seconds)
     framework = Litestar(
         ROUTES,
         dependencies=dependencies,
@@ -148,9 +132,13 @@ def create_app() -> ASGIApp:
             workers.lifespan,
         ],
         before_request=refuse_unacceptable,
-        before_send=[allow_head, Protection(settings.hsts_seconds)],
+        before_send=[
+            allow_head,
+            Protection(settings.hsts_seconds),
+            origins.let_read,
+            tell_caches,
+        ],
         exception_handlers={Exception: answer_problem},
-        cors_config=cors,
         state=AppState(
             {
                 "template": skeleton(ROUTES, INJECTED),
@@ -163,9 +151,9 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    guard = secure(settings.hsts_seconds)
+    app: ASGIApp = Preflights(framework, origins, guard)
     most = settings.processes * (1 + capacity.queue)
-    admission = Admission(framework, most, processes.pace, traffic, cors, guard)
+    admission = Admission(app, most, processes.pace, traffic, origins, guard)
     app = Hosts(admission, settings.hosts, guard) if settings.hosts else admission
     look_seldom()
     return HotPath(app, serving, bearer, traffic, admission.refuse)

@@ -113,7 +113,8 @@ class Framework:
             None if accepted is None else accepted.decode("latin-1"), len(reply.body)
         )
         if coding is None:
-            refused = _with_state(scope, **said, acceptable=False)
+            needed = state["permission"]
+            refused = _with_state(scope, **said, acceptable=False, permission=needed)
             await self._ask(refused, "GET", receive, _Reply(send, refused))
             return None
         body = reply.body

@@ -91,6 +91,7 @@ class NotOne(HTTPException):
     opt={
         "problem": MartProblem,
         "parameters": PARAMETERS,
+        "vary": "Accept, Accept-Profile, Prefer, Range",
         "content": {
             "200": {SINGULAR: {"schema": {"type": "object"}}, **FILES},
             "206": FILES,
@@ -126,7 +127,6 @@ async def read_mart(
     said = (found.name, question, wanted.window, wanted.single, wanted.counted, bounds.rows)
     canonical = msgspec.json.encode(said).decode()
     response = source.answer(b"", canonical, keeping(request), wanted.media_type)
-    response.headers["Vary"] = "Accept, Accept-Profile, Prefer, Range"
     if wanted.applied:
         response.headers["Preference-Applied"] = wanted.applied
     if isinstance(wanted.format, FileFormat):
@@ -150,7 +150,7 @@ async def _json(
         if wanted.single and (part.more or part.rows != 1):
             count = total if total is not None else await asked.total(work) if part.rows else 0
             raise NotOne(window.of_rows(count))
-    set_range(response, window, part.rows, total, cut=part.more)
+    set_range(response, window, part.rows, total, cut=part.more, ranged=wanted.ranged)
     response.content = part.body if wanted.single else b"[%b]" % part.body
     if part.more:
         response.headers["Link"] = next_link(request, asked.source, window, part.rows)
@@ -163,9 +163,10 @@ async def _file(
     """Complete an answer in another format: whole if it is short, else to be sent in parts."""
     window = wanted.window
     with asked.source.work() as work:
-        total = await asked.total(work)
-    rows = window.of_rows(total)
-    set_range(response, window, rows, total if wanted.counted else None)
+        # Which rows these are has to be known before the first of them is made.
+        total = await asked.total(work) if wanted.counted or wanted.ranged else 0
+    counted = total if wanted.counted else None
+    set_range(response, window, window.of_rows(total), counted, ranged=wanted.ranged)
     parts = asked.pieces(cast("FileFormat", wanted.format), window, work)
     held: list[bytes] = []
     async for part in parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from litestar.datastructures import ResponseHeader
@@ -27,15 +28,26 @@ NEXT = ResponseHeader(
 CONTENT_RANGE = ResponseHeader(
     name="Content-Range",
     value="",
-    description="Which these are, and of how many: `0-9/120`, or `0-9/*` if they were not counted.",
+    description="Where rows were counted, asked for by `Range`, or cut: which these are, and of "
+    "how many: `0-9/120`, or `0-9/*` if they were not counted.",
     documentation_only=True,
 )
 
 
-def set_range(
-    response: Response[bytes], window: Window, rows: int, total: int | None, *, cut: bool = False
+def set_range(  # noqa: PLR0913 -- all that it depends on
+    response: Response[bytes],
+    window: Window,
+    rows: int,
+    total: int | None,
+    *,
+    cut: bool = False,
+    ranged: bool = False,
 ) -> None:
-    """Say which rows an answer has, and by its status whether there are others.
+    """Say by an answer's status whether there are other rows, and which these are if asked for.
+
+    Proxies take ``Content-Range`` for one of bytes, in an answer that nobody asked a part of for an
+    error (Varnish). So it is sent only where the rows were counted or cut, or asked for by
+    ``Range``; and as PostgREST sends it, without a unit, because its clients read it so.
 
     From right behind the last row on it is an empty part, from farther behind an error
     (``rangeStatus`` of PostgREST's RangeQuery.hs).
@@ -46,8 +58,9 @@ def set_range(
     if total is not None and window.offset > total:
         raise NotThatMany(total, window.offset)
     last = f"{window.offset}-{window.offset + rows - 1}" if rows else "*"
-    response.headers["Content-Range"] = f"{last}/{'*' if total is None else total}"
     response.status_code = 206 if cut or (total is not None and rows < total) else 200
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT or total is not None or ranged:
+        response.headers["Content-Range"] = f"{last}/{'*' if total is None else total}"
 
 
 def next_link(request: AnyRequest, source: OpenPublication, window: Window, rows: int) -> str:

@@ -27,20 +27,21 @@ CACHE_CONTROL = "public, max-age=0, stale-while-revalidate=10, stale-if-error=86
 answer. A cache that can (RFC 5861) shows the old one for ten more seconds while it asks, and for a
 day if this server fails: each answer says which publication it is from."""
 
-IMMUTABLE = "public, max-age=31536000, immutable"
-"""An answer from a publication that the request names never changes (RFC 8246)."""
+NUMBERED = "public, max-age=3600, must-revalidate"
+"""For an answer from a publication that the request names. Its rows never change, but who may read
+them and how they are written may: so it is used for an hour at most, then a cache asks."""
 
 
 def keeping(request: AnyRequest) -> str:
     """How long an answer from a publication may be kept: the value of ``Cache-Control``.
 
-    It says `public`; where a permission was needed, :func:`api.answers.kept_by` makes that
+    It says `public`; where a permission was needed, :func:`api.caching.tell_caches` makes that
     `private`.
 
     Args:
         request: The request, which may name the publication.
     """
-    return IMMUTABLE if "publication" in request.query_params else CACHE_CONTROL
+    return NUMBERED if "publication" in request.query_params else CACHE_CONTROL
 
 
 HEADERS = (
@@ -54,9 +55,9 @@ HEADERS = (
     ResponseHeader(
         name="Cache-Control",
         value="",
-        description="Any cache (`public`), or only the client itself (`private`), may keep the "
-        "answer and asks whether it still holds (RFC 5861); what is asked of one publication by "
-        "its number is `immutable` (RFC 8246).",
+        description="Any cache may keep what everybody may read (`public`), and asks whether it "
+        "still holds (RFC 5861); what is asked of one publication by its number holds for an hour. "
+        "What needs a token only the client itself may keep (`private`), and asks before each use.",
         documentation_only=True,
     ),
     ResponseHeader(

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Stream
 from loguru import logger
 
-from api.answers import coded, kept_by, varying
+from api.answers import coded
 from api.negotiation import Compressor, choose_coding, is_current
 from api.problems import no_coding
 
@@ -46,13 +46,7 @@ def streamed(
     if coding is None:
         raise no_coding()
     tag = coded(described.headers["ETag"].encode(), coding)
-    guarded = state["permission"] is not None
-    headers = {
-        **described.headers,
-        "ETag": tag.decode(),
-        "Vary": varying(described.headers["Vary"], guarded=guarded),
-        "Cache-Control": kept_by(described.headers["Cache-Control"], guarded=guarded),
-    }
+    headers = {**described.headers, "ETag": tag.decode()}
     known = ", ".join(request.headers.getall("if-none-match", []))
     if known and is_current(known.encode("latin-1"), tag):
         return Response(b"", status_code=304, headers=headers)

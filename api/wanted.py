@@ -34,6 +34,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     Attributes:
         window: Which rows.
+        ranged: Whether ``Range`` asked for them.
         format: In which format.
         single: Whether one row by itself is wanted.
         counted: Whether the rows are to be counted.
@@ -41,6 +42,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """
 
     window: Window
+    ranged: bool
     format: Format
     single: bool
     counted: bool
@@ -65,13 +67,21 @@ def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Want
         raise HTTPException(
             f"There is no schema {shown(profile)}; there is public.", status_code=406
         )
-    window = window.of(headers.get("range"))
+    narrowed = window.of(headers.get("range"))
     preferences = read_preferences(", ".join(headers.getall("prefer", [])))
-    counted, applied = preferences.counted, preferences.applied
     if suffix is not None:
-        return Wanted(window, FORMATS[suffix], single=False, counted=counted, applied=applied)
-    best = _best(", ".join(headers.getall("accept", [])))
-    return Wanted(window, PROVIDED[best], single=best in OBJECTS, counted=counted, applied=applied)
+        kind, single = FORMATS[suffix], False
+    else:
+        best = _best(", ".join(headers.getall("accept", [])))
+        kind, single = PROVIDED[best], best in OBJECTS
+    return Wanted(
+        window=narrowed,
+        ranged=narrowed is not window,
+        format=kind,
+        single=single,
+        counted=preferences.counted,
+        applied=preferences.applied,
+    )
 
 
 @lru_cache(256)  # most clients say what others say

@@ -9,12 +9,12 @@ from time import perf_counter
 from types import SimpleNamespace
 
 import pytest
-from litestar.config.cors import CORSConfig
 from litestar.exceptions import ServiceUnavailableException
 from loguru import logger
 
 from api.admission import BURST, PASSING, Admission
 from api.auth.bearer import Bearer
+from api.cors import Origins
 from api.hot import HotPath
 from api.observing.traffic import Traffic
 from api.pace import Pace
@@ -327,7 +327,7 @@ def test_a_refusal_is_counted_without_a_duration(serving):
 
     async def go():
         async with serving() as served:
-            admission = Admission(None, -BURST, Pace(), traffic, CORSConfig())
+            admission = Admission(None, -BURST, Pace(), traffic, Origins(()))
             hot = HotPath(admission, served, Bearer(None, None), traffic, admission.refuse)
             await hot(SCOPE, None, nowhere)
             await hot({**SCOPE, "method": "PATCH"}, None, nowhere)
@@ -357,7 +357,7 @@ def test_a_long_answer_that_there_is_no_room_for_is_turned_away(serving, monkeyp
 
     async def go():
         async with serving() as served:
-            admission = Admission(app, 3, Pace(), traffic, CORSConfig())
+            admission = Admission(app, 3, Pace(), traffic, Origins(()))
             admission._passing = PASSING
             hot = HotPath(admission, served, Bearer(None, None), traffic, admission.refuse)
             await hot({**SCOPE, "headers": [(b"x-request-id", b"of-a-proxy")]}, None, keep)

@@ -179,9 +179,7 @@ def test_the_same_as_in_sql(operator, ask_file, query, sql):
     assert answer.status_code == 200, answer.text
     expected = ask_file(sql)
     assert answer.json() == expected
-    rows = f"0-{len(expected) - 1}" if expected else "*"
-    if "offset" not in query:
-        assert answer.headers["content-range"] == f"{rows}/*"
+    assert "content-range" not in answer.headers  # nobody asked which rows these are
 
 
 def test_open_marts_need_no_token(client, ask_file):
@@ -262,10 +260,12 @@ def test_counting_and_ranges(operator, ask_file):
     assert ranged.status_code == 206
     rest = operator.get(CONVERSIONS, headers={"Range": f"{total - 2}-"})
     assert rest.json() == everything[-2:]
+    assert (rest.status_code, rest.headers["content-range"]) == (200, f"{total - 2}-{total - 1}/*")
     both = operator.get(CONVERSIONS, params={"limit": 4, "offset": 2}, headers={"Range": "3-9"})
     assert both.json() == everything[3:6]
     uncounted = operator.get(CONVERSIONS, params={"offset": total + 1})
     assert (uncounted.status_code, uncounted.json()) == (200, [])
+    assert "content-range" not in uncounted.headers
 
 
 def test_ranges_without_rows(operator, ask_file):
@@ -310,10 +310,12 @@ def test_ranges_that_are_none_are_ignored(operator):
     for header in ("x", "bytes=0-9", "items=0-9", "-3", "0-9,20-29", "1 - 2", "٣-٤".encode()):
         ignored = operator.get(CONVERSIONS, headers={"Range": header})
         assert (ignored.status_code, ignored.content) == (200, whole.content)
+        assert "content-range" not in ignored.headers
     for header in ("0-1", "9-3"):  # HEAD is about the whole, also where GET is kept
         operator.get(CONVERSIONS, headers={"Range": header})
         head = operator.head(CONVERSIONS, headers={"Range": header})
-        assert head.headers["content-range"] == whole.headers["content-range"]
+        assert (head.status_code, head.headers["etag"]) == (200, whole.headers["etag"])
+        assert "content-range" not in head.headers
     assert len(operator.get(CONVERSIONS, headers={"Range": f"3-{'9' * 400}"}).json()) > 3
 
 
@@ -577,9 +579,9 @@ def test_links_are_quoted(run_server, make_publication, tmp_path, monkeypatch):
 
 
 def test_the_same_answer_has_the_same_tag(operator):
-    answer = operator.get(CONVERSIONS, params={"limit": 2})
-    tag = answer.headers["etag"]
-    known = operator.get(CONVERSIONS, params={"limit": 2}, headers={"If-None-Match": tag})
+    ranged = {"Range": "0-1"}
+    tag = operator.get(CONVERSIONS, headers=ranged).headers["etag"]
+    known = operator.get(CONVERSIONS, headers={**ranged, "If-None-Match": tag})
     assert known.status_code == 304
     assert known.headers["content-range"] == "0-1/*"
     others = [

@@ -18,13 +18,13 @@ import httpx
 import psutil
 import pytest
 import uvicorn
-from litestar.config.cors import CORSConfig
 from prometheus_client.parser import text_string_to_metric_families
 from uvicorn.server import ServerState
 
 from api.admission import BURST, MOMENT, PASSING, REST, Admission
 from api.capacity import Capacity
 from api.connection import LONGEST_TARGET, SPARE, Connection
+from api.cors import Origins
 from api.observing.connections import REFUSED
 from api.observing.traffic import Traffic
 from api.pace import Pace
@@ -157,7 +157,7 @@ def test_only_a_burst_may_be_more(monkeypatch):
             await end.wait()
 
         traffic = Traffic()
-        admission = Admission(app, 3, Pace(), traffic, CORSConfig())
+        admission = Admission(app, 3, Pace(), traffic, Origins(()))
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {}}
         statuses = []
 
@@ -238,7 +238,7 @@ def test_slow_readers_of_long_answers_keep_no_other_out():
                 return
             await admission(scope, None, send)
 
-        admission = Admission(app, most, Pace(), Traffic(), CORSConfig())
+        admission = Admission(app, most, Pace(), Traffic(), Origins(()))
         sent = [[] for _ in range(PASSING + most + 1)]
         asking = [asyncio.create_task(ask(one)) for one in sent]
         await asyncio.wait(asking[PASSING:], timeout=5)
@@ -264,10 +264,25 @@ def test_slow_readers_of_long_answers_keep_no_other_out():
 @pytest.mark.parametrize("path", ["/health/live", "/metrics/", "/api/auth/token", "/api/token/"])
 def test_what_asks_duckdb_nothing_is_never_refused(path):
     scope = {"type": "http", "method": "GET", "headers": [], "state": {}}
-    admission = Admission(None, 0, Pace(), Traffic(), CORSConfig())
+    admission = Admission(None, 0, Pace(), Traffic(), Origins(()))
     admission._inside = BURST
     assert admission.refuse({**scope, "path": "/"})
     assert not admission.refuse({**scope, "path": path})
+
+
+def test_a_page_may_read_why_it_is_refused():
+    app = "https://app.example"
+    headers = [(b"origin", app.encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "state": {}}
+    admission = Admission(None, 0, Pace(), Traffic(), Origins([app]))
+    admission._inside = BURST
+    start, _ = admission.refuse(scope)
+    told = dict(start["headers"])
+    assert told[b"access-control-allow-origin"] == app.encode()
+    assert b"Retry-After" in told[b"access-control-expose-headers"]
+    assert told[b"vary"] == b"Origin"
+    # It could not, if its preflight were refused.
+    assert not admission.refuse({**scope, "method": "OPTIONS"})
 
 
 def test_kept_answers_need_no_admission(small):

@@ -196,7 +196,7 @@ def test_any_origin_may_read_in_development(client):
     assert {name.strip() for name in exposed.split(",")} == {
         *("Publication", "Publication-Tests", "Last-Modified", "Source-Last-Modified"),
         *("ETag", "Link", "X-Total-Count", "Content-Range", "Preference-Applied"),
-        *("Content-Disposition", "X-Request-ID"),
+        *("Content-Disposition", "X-Request-ID", "Allow"),
         *("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"),
     }
     refused = client.get("/nowhere", headers={"Origin": "https://anywhere.example"})
