@@ -82,7 +82,7 @@ STATUSES = {
     "/health/live": {"200"},
     "/health/ready": {"200", "503"},
     "/metrics": {"200"},
-    "/api/v1/publications": {"200", "503"},
+    "/api/v1/publications": {"200", "400", "503"},
     "/api/v1/publications/current": {"200", "304", "406", "503"},
     "/api/v1/publications/{number}": {"200", "404", "410", "503"},
     WEEK: {"200", "304", "400", "406", "503"},

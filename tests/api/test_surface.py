@@ -126,10 +126,13 @@ def test_publications(client):
     listed = client.get("/api/v1/publications").json()
     assert [one["number"] for one in listed] == [2, 1]
     current = client.get("/api/v1/publications/current")
-    assert current.json() == listed[0] == client.get("/api/v1/publications/2").json()
+    assert current.json() == client.get("/api/v1/publications/2").json()
     assert current.headers["publication"] == "2"
     assert current.json()["sources"][0]["version"] == 3
-    assert client.get("/api/v1/publications/1").json() == listed[1]
+    for one in listed:
+        whole = client.get(f"/api/v1/publications/{one['number']}").json()
+        assert one.pop("tests") == whole["build"]["tests"]
+        assert one.items() <= whole.items()
 
 
 @pytest.mark.parametrize(
