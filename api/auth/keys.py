@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from api.errors import SettingsError
+from api.quoting import counted
 
 VARIABLE = "LEADMARTS_SIGNING_KEY"
 FILE_VARIABLE = "LEADMARTS_SIGNING_KEY_FILE"
@@ -64,9 +65,9 @@ def ephemeral() -> bytes:
 def _strong(key: bytes, variable: str) -> bytes:
     """Pass a key on unless it can be guessed."""
     if len(key) < SHORTEST:
-        weakness = f"has {len(key)} bytes and needs {SHORTEST}"
+        weakness = f"has {counted(len(key), 'byte')} and needs {SHORTEST}"
     elif len(set(key)) < FEWEST_DISTINCT:
-        weakness = f"has only {len(set(key))} different bytes"
+        weakness = f"has only {counted(len(set(key)), 'different byte')}"
     elif (key + key).find(key, 1) < len(key):
         weakness = "repeats itself"
     elif any(known in _letters(key) for known in PLACEHOLDERS):

@@ -305,6 +305,7 @@ def test_users_come_and_go_while_the_server_runs(run_server, add_user, tmp_path,
         add_user(file, "ada", "a good password")
         wait_until(lambda: status("ada", "a good password") == 200)
         assert status(*demo) == 401  # there are others now
+        assert "The users were read again: 1 user." in server.log()
         add_user(file, "ada", "a better password")
         wait_until(lambda: status("ada", "a better password") == 200)
         assert status("ada", "a good password") == 401

@@ -230,8 +230,8 @@ def test_production_refuses_files_that_others_can_change(tmp_path, users):
     assert ended.stderr.removeprefix("Error: ").splitlines() == [
         (
             f"LEADMARTS_SIGNING_KEY_FILE names {key}, which other users of this machine could "
-            f"change, because {key.parent} has mode 0777; run `chmod go-w {key.parent}`, or move the file "
-            "where only its owner can write."
+            f"change, because {key.parent} has mode 0777; run `chmod go-w {key.parent}`, or move "
+            "the file where only its owner can write."
         ),
         (
             f"{tmp_path}/users.json, which says who may sign in, other users of this machine could "
