@@ -30,7 +30,7 @@ Every answer comes whole from one *publication*, an immutable numbered state of 
 HEAD works wherever GET does, and a trailing slash may be added to every path.
 Some lists need a token: sign in with *Authorize* above, or with `GET /api/auth/token/`.
 Every error is a problem (RFC 9457) with a sentence in `detail`; a path that is not there is 404,
-a method that is not possible 405 with `Allow`. Two are none: what `POST /api/auth/token/` refuses
+a method that is not possible 405 with `Allow`. Two are not: what `POST /api/auth/token/` refuses
 is told as OAuth clients read it (RFC 6749, section 5.2), and the refusal of a CORS preflight, which
 no page ever sees, is plain text.
 """

@@ -149,7 +149,7 @@ def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_serv
             "The key of LEADMARTS_SIGNING_KEY is weak: it repeats itself.",
         ),
         (
-            {"LEADMARTS_SIGNING_KEY": "Change_Me-0123456789-abcdefghijkl"},
+            {"LEADMARTS_SIGNING_KEY": "Change_Me-" * 3 + "12345"},
             "The key of LEADMARTS_SIGNING_KEY is weak: it is a placeholder, which others know.",
         ),
         (
