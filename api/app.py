@@ -13,7 +13,17 @@ from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
 import telemetry
-from api import catalogue, changes, counts, docs, marketing, marts, system, transformation
+from api import (
+    catalogue,
+    changes,
+    counts,
+    docs,
+    marketing,
+    marts,
+    publications,
+    system,
+    transformation,
+)
 from api.admission import Admission
 from api.auth import routes as auth
 from api.auth.bearer import Bearer
@@ -43,6 +53,7 @@ from telemetry.cleaning import hide
 
 ROUTES = [
     *system.ROUTES,
+    *publications.ROUTES,
     *metrics.ROUTES,
     *transformation.ROUTES,
     *marketing.ROUTES,

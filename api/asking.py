@@ -14,7 +14,7 @@ from api.dialect.rendering import as_flat, as_json, as_strict_json, as_typed
 from api.dialect.sql import compile_question
 from api.querying import steps
 from api.querying.parts import ENOUGH
-from api.quoting import repeated, shown
+from api.quoting import counted, repeated, shown
 from publication.connection import first_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class NotThatMany(Unsatisfiable):
             offset: How many of them were to be passed over.
         """
         super().__init__(
-            f"There are {total} rows, and {offset} of them were to be passed over.",
+            f"The offset is {offset}, but the answer has {counted(total, 'row')}; give a smaller "
+            "one.",
             f"An offset of {offset} was requested, but there are only {total} rows.",
         )
         self.headers = {"Content-Range": f"*/{total}"}

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from api.opened import OpenPublication
 from api.problems import documented
+from api.publications import Rows, public_rows
 from api.reusable import PUBLISHED
 from publication import Column
 from publication.manifest import Test
@@ -37,7 +38,7 @@ class MartEntry(msgspec.Struct, kw_only=True):
         str | None,
         Meta(description="Who may read its rows: `open`, a scope, or null for any good token."),
     ]
-    rows: Annotated[int, Meta(ge=0, description="How many rows it has.")]
+    rows: Rows
     columns: tuple[Column, ...]
     tests: tuple[Test, ...]
     links: MartLinks
@@ -63,7 +64,7 @@ async def list_marts(publication: OpenPublication) -> Response[list[MartEntry]]:
             description=mart.description,
             grain=mart.grain,
             scope=mart.scope,
-            rows=mart.rows,
+            rows=public_rows(mart.name, publication.manifest),
             columns=mart.columns,
             tests=mart.tests,
             links=_links(mart.name, number),

@@ -50,10 +50,7 @@ FIRST = "$response.body#/0/name"
 
 LINKS: Document = {
     "getReadiness": {"publication": _publication("$response.body#/publication")},
-    "listPublications": {
-        "publication": _publication("$response.body#/0/number"),
-        **_marts_of("$response.body#/0"),
-    },
+    "listPublications": {"publication": _publication("$response.body#/0/number")},
     "getCurrentPublication": _marts_of("$response.body#"),
     "getPublication": _marts_of("$response.body#"),
     "listMarts": {

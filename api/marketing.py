@@ -27,7 +27,7 @@ from api.conversions import (
 from api.dialect.question import FARTHEST
 from api.opened import OpenPublication
 from api.pages import LARGEST, LONGEST, USUAL, Page
-from api.parameters import given_once, refuse_null
+from api.parameters import given_once, refuse_null, refuse_reversed
 from api.pinned import chosen
 from api.problems import documented
 from api.requests import AnyRequest
@@ -85,8 +85,7 @@ def filters(  # noqa: PLR0913, PLR0917 -- a query's parameters
     """Read from the query which conversions count."""
     given_once(request, "start_date", "end_date")
     refuse_null(request, "start_date", "end_date")
-    if start_date and end_date and start_date > end_date:
-        raise ClientException("End date should be greater than start date")
+    refuse_reversed(start_date, end_date)
     selected = Filters(
         products=_values(products),
         campaigns=_values(campaigns),

@@ -240,7 +240,7 @@ async def document_of(
     manifest = publication.manifest
     # Nothing that differs between machines: equal content has an equal document.
     document["info"]["description"] += (
-        f"\nServed now: publication {manifest.number} with the content {manifest.digest[:19]}.\n"
+        f"\nMade from publication {manifest.number} with the content {manifest.digest[:19]}.\n"
     )
     for path in document["paths"].values():
         for operation in path.values():

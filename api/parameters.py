@@ -98,6 +98,20 @@ def refuse_null(request: AnyRequest, *names: str) -> None:
             )
 
 
+def refuse_reversed(start: date | None, end: date | None) -> None:
+    """Refuse a period that ends before it starts; one of a single day is one.
+
+    The sentence begins as that of the service which this one replaces: clients look for it.
+
+    Raises:
+        ClientException: 400, on every route.
+    """
+    if start and end and start > end:
+        raise ClientException(
+            f"End date should be greater than start date or equal to it: {end} is before {start}."
+        )
+
+
 def status_of_invalid(request: AnyRequest) -> int:
     """What a wrong parameter is on this route: what its ``opt`` says as ``invalid``, or 400."""
     status: int = request.route_handler.opt.get("invalid", HTTPStatus.BAD_REQUEST)

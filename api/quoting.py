@@ -44,6 +44,11 @@ def logged(quoted: str, separator: str) -> str:
     return f"{whole}{found}…"
 
 
+def counted(number: float, noun: str) -> str:
+    """Say how many there are of something, such as `1 user` and `2 users`."""
+    return f"{number:.15g} {noun}" if number == 1 else f"{number:.15g} {noun}s"
+
+
 def public(sentence: str) -> str:
     """Say to everybody what is written for the operator: files by their names alone."""
     return FOLDERS.sub("", sentence)

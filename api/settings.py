@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,7 +15,7 @@ from api.capacity import Capacity
 from api.errors import SettingsError
 from api.hosts import HOST
 from api.querying.pool import PROCESSES
-from api.variables import share, whole_number
+from api.variables import read_all, share, whole_number
 from publication import PublicationError, Store
 from telemetry import Environment
 
@@ -112,15 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "telemetry": telemetry.Settings.from_environment,
             "sample": partial(share, "LEADMARTS_REQUEST_SAMPLE", 0.01),
         }
-        told: dict[str, Any] = {}
-        wrong = []
-        for name, read in parts.items():
-            try:
-                told[name] = read()
-            except (SettingsError, PublicationError, telemetry.TelemetryInvalid) as error:
-                wrong.append(str(error))
-        if wrong:
-            raise SettingsError("\n".join(wrong))
+        told = read_all(parts, PublicationError, telemetry.TelemetryInvalid)
         return cls(environment=environment, **told)
 
 

@@ -1,21 +1,17 @@
-"""What the server says of itself and of its publications."""
+"""What the server says of itself."""
 
-import asyncio
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.exceptions import NotFoundException
 
 from api import __version__
 from api.opened import OpenPublication
 from api.problems import documented
 from api.quoting import public
-from api.requests import AnyRequest
-from api.reusable import HEADERS, PUBLISHED, etag, reusable
+from api.reusable import HEADERS, etag, reusable
 from api.serving import Serving
-from publication import Manifest
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -91,60 +87,4 @@ async def ready(publication: OpenPublication, serving: Serving) -> Response[Read
     return Response(readiness, headers=NO_STORE)
 
 
-@get(
-    "/api/v1/publications",
-    operation_id="listPublications",
-    summary="The publications that are kept",
-    tags=["Publications"],
-    responses=documented(503),
-)
-async def list_publications(
-    serving: Serving, served: OpenPublication | None
-) -> Response[list[Manifest]]:
-    """List the publications that are kept, newest first, each with what it says of itself.
-
-    The first is the one that is served. One whose manifest is damaged is left out.
-    """
-    older = None if served is None else served.manifest.number - 1
-    kept = await asyncio.to_thread(serving.store.manifests, older)
-    return Response([*([served.manifest] if served else []), *kept], headers=NO_STORE)
-
-
-@get(
-    "/api/v1/publications/current",
-    operation_id="getCurrentPublication",
-    summary="The publication that is served",
-    tags=["Publications"],
-    response_headers=PUBLISHED,
-    responses=documented(406, 503),
-)
-async def current_publication(publication: OpenPublication) -> Response[Manifest]:
-    """Say what is served: since when, from which Delta versions and with which tests."""
-    manifest = publication.manifest
-    # Equal content may come with another manifest, so the content's digest is not enough.
-    return publication.answer(manifest, msgspec.json.encode(manifest).decode())
-
-
-@get(
-    "/api/v1/publications/{number:int}",
-    operation_id="getPublication",
-    summary="One publication",
-    tags=["Publications"],
-    responses=documented(404, 410, 503),
-)
-async def one_publication(
-    request: AnyRequest, number: int, serving: Serving, served: OpenPublication | None
-) -> Response[Manifest]:
-    """Say what one publication says of itself, current or not."""
-    if not request.scope["path"].rstrip("/").endswith(f"/{number}"):
-        raise NotFoundException  # to Python "+1", "01" and other digits are numbers too
-    if served is None:
-        manifest = await asyncio.to_thread(serving.store.manifest, number)
-    elif number == served.manifest.number:
-        manifest = served.manifest
-    else:
-        manifest = await asyncio.to_thread(serving.store.manifest, number, served.manifest.number)
-    return Response(manifest, headers=NO_STORE)
-
-
-ROUTES = [root, live, ready, list_publications, current_publication, one_publication]
+ROUTES = [root, live, ready]

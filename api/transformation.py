@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, get
 from litestar.di import Provide
-from litestar.exceptions import ClientException
 from litestar.params import QueryParameter
 
 from api.auth.permission import may_read
@@ -24,7 +23,7 @@ from api.counts import (
 )
 from api.openapi import Example
 from api.opened import OpenPublication
-from api.parameters import only_known_parameters
+from api.parameters import only_known_parameters, refuse_reversed
 from api.problems import documented
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED
@@ -57,8 +56,7 @@ def selection(
 ) -> Selection:
     """Read a question about the counts from the query."""
     only_known_parameters(request, Selection.__struct_fields__, lists={"date_cols"})
-    if start and end and start > end:
-        raise ClientException("End date should be greater than start date")
+    refuse_reversed(start, end)
     chosen = tuple(name for name in EVENT_DATES if date_cols is None or name in date_cols)
     return Selection(chosen, start, end, dense)
 

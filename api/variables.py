@@ -1,10 +1,14 @@
-"""Environment variables that hold numbers."""
+"""Environment variables: numbers, and what is wrong with several."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 from api.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 def whole_number(variable: str, default: int, most: int, least: int = 1) -> int:
@@ -25,6 +29,29 @@ def whole_number(variable: str, default: int, most: int, least: int = 1) -> int:
             f'{variable} is "{text[:40]}"; set it to a whole number from {least} to {most:,}.'
         )
     return int(text)
+
+
+def read_all(parts: Mapping[str, Callable[[], object]], *others: type[Exception]) -> dict[str, Any]:
+    """Read several settings, and say of all that are wrong in one go what it is.
+
+    Args:
+        parts: What reads each, by its name.
+        others: What they raise besides SettingsError.
+
+    Raises:
+        SettingsError: Some are wrong; it has a line for each.
+    """
+    told: dict[str, Any] = {}
+    wrong = []
+    errors: tuple[type[Exception], ...] = (SettingsError, *others)
+    for name, read in parts.items():
+        try:
+            told[name] = read()
+        except errors as error:
+            wrong.append(str(error))
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return told
 
 
 def share(variable: str, default: float) -> float:

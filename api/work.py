@@ -11,6 +11,7 @@ from litestar.exceptions import ServiceUnavailableException
 from api.problems import RETRY
 from api.querying import steps
 from api.querying.process import TooLong
+from api.quoting import counted
 
 if TYPE_CHECKING:
     import asyncio
@@ -142,7 +143,9 @@ class Work:
             self.left -= turn.seconds or 0
             if isinstance(error, TooLong):
                 self.left = 0
-                detail = f"The query took more than {self._seconds:g} seconds; ask for less."
+                detail = (
+                    f"The query took more than {counted(self._seconds, 'second')}; ask for less."
+                )
             elif isinstance(error, duckdb.OutOfMemoryException):
                 detail = "The query needs more memory than there is; ask for less."
             else:

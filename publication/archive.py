@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 a dataclass field
 
 import msgspec
@@ -31,6 +32,9 @@ class Archive:
     """
 
     folder: Path
+    _listing: shelf.Listing = field(
+        default_factory=shelf.Listing, init=False, repr=False, compare=False
+    )
 
     def pointer(self) -> Pointer | None:
         """Which publication is current, or none if nothing was published yet.
@@ -99,12 +103,9 @@ class Archive:
             raise PublicationNotYet(
                 f"There is no publication {number}: they go from 1 to {highest}."
             )
-        for entry in shelf.entries(self.folder):
-            if entry.number == number:
-                try:
-                    return _decode(entry.manifest)
-                except FileNotFoundError:
-                    break
+        if name := self._listing.names(self.folder).get(number):
+            with suppress(FileNotFoundError):
+                return _decode(self.folder / name)
         raise PublicationGone(number)
 
     def manifests(self, upto: int | None = None) -> list[Manifest]:
@@ -119,6 +120,28 @@ class Archive:
             PointerBroken: ``current.json`` is needed and there, but cannot be read.
         """
         return self.survey(upto)[0]
+
+    def page(self, offset: int, count: int, upto: int | None = None) -> tuple[list[Manifest], int]:
+        """Some of the kept publications, newest first, and how many there are in all.
+
+        Only the manifests of these are read. A damaged one is passed over.
+
+        Args:
+            offset: How many newer ones come before.
+            count: How many manifests to read at most.
+            upto: As for :meth:`manifests`.
+
+        Raises:
+            PointerBroken: ``current.json`` is needed and there, but cannot be read.
+        """
+        highest = self._published() if upto is None else upto
+        listed = self._listing.names(self.folder)
+        names = [name for its, name in listed.items() if its <= highest]
+        whole = []
+        for name in names[offset : offset + count]:
+            with suppress(FileNotFoundError, PublicationBroken):
+                whole.append(_decode(self.folder / name))
+        return whole, len(names)
 
     def survey(self, upto: int | None = None) -> tuple[list[Manifest], list[PublicationBroken]]:
         """The kept publications, newest first, and what is wrong with those that are damaged.

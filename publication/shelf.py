@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from publication.manifest import Pointer
 
 _NAME = re.compile(r"(?P<number>\d{6,})-[0-9a-f]{8}\.duckdb")
+
+_MANIFEST = re.compile(r"(\d{6,})-[0-9a-f]{8}\.json", re.ASCII)
+
+TICK = 2.0
+"""Seconds: no file system writes times more coarsely."""
 
 
 class Entry(NamedTuple):
@@ -55,6 +61,36 @@ def entries(folder: Path) -> list[Entry]:
             if (its := number(file.name)) is not None:
                 found.add(Entry(its, file))
     return sorted(found, reverse=True)
+
+
+class Listing:
+    """The names of the manifests in a folder, which are listed anew only when it has changed.
+
+    Clients of the API ask for them, and a folder may have very many.
+    """
+
+    def __init__(self) -> None:
+        """List nothing yet."""
+        self._modified = -1
+        self._seen = 0.0
+        self._final = False
+        self._names: dict[int, str] = {}
+
+    def names(self, folder: Path) -> dict[int, str]:
+        """By number, newest first."""
+        try:
+            modified = folder.stat().st_mtime_ns
+            now = time.monotonic()
+            if modified != self._modified:
+                self._modified, self._seen, self._final = modified, now, False
+            if not self._final:
+                found = filter(None, map(_MANIFEST.fullmatch, os.listdir(folder)))  # noqa: PTH208
+                self._names = dict(sorted(((int(one[1]), one[0]) for one in found), reverse=True))
+                # Until then a second change might have left the folder's time as it is.
+                self._final = now - self._seen > TICK
+        except OSError:
+            return {}
+        return self._names
 
 
 def highest(folder: Path) -> int:

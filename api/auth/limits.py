@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections import OrderedDict, deque
+from typing import NamedTuple
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
-if TYPE_CHECKING:
-    from limits import RateLimitItem
+SECONDS = 60
+"""The window in which requests are counted."""
 
 
 class Standing(NamedTuple):
@@ -35,7 +32,11 @@ class Standing(NamedTuple):
 
 
 class Limit:
-    """So many a minute for each of many, counted in this process and forgotten after a minute."""
+    """So many a minute for each of many, counted in this process and forgotten after a minute.
+
+    It measures with the monotonic clock: a wall clock that is put forward lifts no limit, and one
+    that is put back keeps nobody out.
+    """
 
     def __init__(self, policy: str, per_minute: int) -> None:
         """Start counting.
@@ -45,22 +46,37 @@ class Limit:
             per_minute: How many a minute.
         """
         self._policy = policy
-        self._item: RateLimitItem = RateLimitItemPerMinute(per_minute)
-        self._counting = MovingWindowRateLimiter(MemoryStorage())
+        self._per_minute = per_minute
+        # By key, the latest moments. Whose last moment is oldest comes first.
+        self._moments: OrderedDict[str, deque[float]] = OrderedDict()
 
     def count(self, who: str) -> None:
         """Count one more of somebody's."""
-        self._counting.hit(self._item, _key(who))
+        now = self._now()
+        key = _key(who)
+        self._moments.setdefault(key, deque(maxlen=self._per_minute)).append(now)
+        self._moments.move_to_end(key)
 
     def standing(self, who: str) -> Standing:
         """Say how somebody stands, and count nothing."""
-        reset, remaining = self._counting.get_window_stats(self._item, _key(who))
-        seconds = max(math.ceil(reset - time.time()), 1)
+        now = self._now()
+        moments = self._moments.get(_key(who))
+        while moments and moments[0] <= now - SECONDS:
+            moments.popleft()
+        remaining = self._per_minute - len(moments or ())
+        seconds = max(math.ceil(SECONDS - (now - moments[0])), 1) if moments else SECONDS
         headers = {
-            "RateLimit-Policy": f'"{self._policy}";q={self._item.amount};w=60',
+            "RateLimit-Policy": f'"{self._policy}";q={self._per_minute};w={SECONDS}',
             "RateLimit": f'"{self._policy}";r={remaining};t={seconds}',
         }
         return Standing(remaining, seconds, headers)
+
+    def _now(self) -> float:
+        """Read the clock, and forget everybody who did not count in the last minute."""
+        now = time.monotonic()
+        while self._moments and next(iter(self._moments.values()))[-1] <= now - SECONDS:
+            self._moments.popitem(last=False)
+        return now
 
 
 def _key(who: str) -> str:

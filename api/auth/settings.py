@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +13,13 @@ import msgspec
 from api.auth import keys
 from api.auth.passwords import HASHER, fits
 from api.auth.users import User, Users, UsersBroken, read
+from api.auth.writers import writable_by_others
 from api.errors import SettingsError
-from api.variables import whole_number
+from api.variables import read_all, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from telemetry import Environment
 
 DEMO_NAME = "marketing_op"
@@ -56,22 +61,17 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
             SettingsError: One is wrong, or unsafe in production.
         """
         production = environment == "production"
-        key = keys.configured()
-        if key is None and production:
-            raise SettingsError(
-                f"{keys.VARIABLE} or {keys.FILE_VARIABLE} must be set in production: tokens are "
-                f"signed with it. Make one: {keys.MAKE_ONE}"
-            )
-        path = users_path()
-        _check_users(path, production)
+        parts: dict[str, Callable[[], object]] = {
+            "key": partial(_key, production),
+            "users": partial(_users, production),
+            "token_seconds": partial(whole_number, "LEADMARTS_TOKEN_SECONDS", 3600, LONGEST_TOKEN),
+            "rate_client": partial(whole_number, "LEADMARTS_TOKEN_RATE_CLIENT", 60, 1_000_000),
+            "rate_user": partial(whole_number, "LEADMARTS_TOKEN_RATE_USER", 20, 1_000_000),
+        }
+        told = read_all(parts)
+        key = told.pop("key")
         return cls(
-            key=key or keys.ephemeral(),
-            key_is_ephemeral=key is None,
-            users=path,
-            demo=not production,
-            token_seconds=whole_number("LEADMARTS_TOKEN_SECONDS", 3600, LONGEST_TOKEN),
-            rate_client=whole_number("LEADMARTS_TOKEN_RATE_CLIENT", 60, 1_000_000),
-            rate_user=whole_number("LEADMARTS_TOKEN_RATE_USER", 20, 1_000_000),
+            key=key or keys.ephemeral(), key_is_ephemeral=key is None, demo=not production, **told
         )
 
     def open_users(self) -> Users:
@@ -112,7 +112,20 @@ def users_path() -> Path:
     return Path(os.environ.get("LEADMARTS_USERS") or data / "users.json")
 
 
-def _check_users(path: Path, production: bool) -> None:
+def _key(production: bool) -> bytes | None:
+    key = keys.configured()
+    if key is None and production:
+        raise SettingsError(
+            f"{keys.VARIABLE} or {keys.FILE_VARIABLE} must be set in production: tokens are "
+            f"signed with it. Make one: {keys.MAKE_ONE}"
+        )
+    if production and (file := keys.file()):
+        _refuse_writable(file, f"{keys.FILE_VARIABLE} names {file}, which")
+    return key
+
+
+def _users(production: bool) -> Path:
+    path = users_path()
     try:
         if os.environ.get("LEADMARTS_USERS") and not path.exists():
             raise SettingsError(
@@ -120,6 +133,8 @@ def _check_users(path: Path, production: bool) -> None:
                 "`python -m api users add NAME` makes it."
             )
         demo = Users(path).get(DEMO_NAME)
+        if production:
+            _refuse_writable(path, f"{path}, which says who may sign in,")
     except (UsersBroken, OSError) as error:
         raise SettingsError(str(error)) from error
     if production and demo and fits(DEMO_PASSWORD, demo.password_hash):
@@ -127,6 +142,25 @@ def _check_users(path: Path, production: bool) -> None:
             f"{path} has the demo user, whose password everyone knows; in production run "
             f"`python -m api users remove {DEMO_NAME}`, or give it another password with "
             f"`python -m api users add {DEMO_NAME}`."
+        )
+    return path
+
+
+def _refuse_writable(file: Path, which: str) -> None:
+    """Refuse a file that other users of the machine could change or replace.
+
+    Args:
+        file: The file.
+        which: How a sentence about it begins.
+
+    Raises:
+        SettingsError: They could.
+    """
+    if cause := writable_by_others(file):
+        raise SettingsError(
+            f"{which} other users of this machine could change, because {cause} has mode "
+            f"{cause.stat().st_mode & 0o7777:04o}; run `chmod go-w {shlex.quote(str(cause))}`, or "
+            "move the file where only its owner can write."
         )
 
 

@@ -27,6 +27,12 @@ ALGORITHM = "HS256"
 REFRESH_SECONDS = 14 * 24 * 3600
 """How long a refresh token lasts from the sign-in on, however often it is used: two weeks."""
 
+LEEWAY = 30
+"""Seconds by which the clock of the replica that made a token may be ahead of this one's. They
+count where a token begins (``iat``, ``nbf``), and never where it ends (``exp``)."""
+
+EXPIRED = "The token has expired; get a new one."
+
 Kind = Literal["at+jwt", "rt+jwt"]
 
 REQUIRED = ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "user"]
@@ -47,7 +53,7 @@ class Grant(NamedTuple):
 
     user: User
     scopes: frozenset[str]
-    expires: float
+    expires: int
 
 
 class Tokens:
@@ -89,19 +95,28 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=AUDIENCE,
+                leeway=LEEWAY,
                 options={"require": REQUIRED},
             )
         except jwt.ExpiredSignatureError as error:
-            raise TokenInvalid("The token has expired; get a new one.") from error
+            raise TokenInvalid(EXPIRED) from error
+        except jwt.ImmatureSignatureError as error:
+            raise TokenInvalid(
+                "The token is from the future: the clocks of the servers differ by more than "
+                f"{LEEWAY} seconds; get a new one."
+            ) from error
         except jwt.PyJWTError as error:
             raise TokenInvalid(f"The token cannot be taken: {_reason(error)}.") from error
         if str(decoded["header"].get("typ", "")).lower().removeprefix("application/") != kind:
             raise TokenInvalid("The token cannot be taken: it is of another type.")
         claims: dict[str, Any] = decoded["payload"]
+        expires = int(claims["exp"])
+        if expires <= time.time():  # the library gives its end the leeway too
+            raise TokenInvalid(EXPIRED)
         user = self._users.get(claims["sub"])
         if user is None or not hmac.compare_digest(self._print(user), str(claims["user"])):
             raise TokenInvalid("The token's user was removed or changed; sign in again.")
-        return Grant(user, frozenset(str(claims["scope"]).split()), float(claims["exp"]))
+        return Grant(user, frozenset(str(claims["scope"]).split()), expires)
 
     def _make(self, kind: Kind, user: User, scopes: frozenset[str], seconds: int) -> str:
         now = int(time.time())

@@ -11,6 +11,7 @@ import msgspec
 from loguru import logger
 from msgspec import Meta
 
+from api.quoting import counted
 from publication import durable
 from publication.manifest import SCOPE
 
@@ -137,7 +138,7 @@ class Users:
         # Who is the same stays the same object: tokens that were verified need no second look.
         same = {name: old for name, old in self._users.items() if new.get(name) == old}
         self._users = {**new, **same}
-        logger.info("There are {} users now.", len(new))
+        logger.info("The users were read again: {}.", counted(len(new), "user"))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

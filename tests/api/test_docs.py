@@ -82,7 +82,7 @@ STATUSES = {
     "/health/live": {"200"},
     "/health/ready": {"200", "503"},
     "/metrics": {"200"},
-    "/api/v1/publications": {"200", "503"},
+    "/api/v1/publications": {"200", "400", "503"},
     "/api/v1/publications/current": {"200", "304", "406", "503"},
     "/api/v1/publications/{number}": {"200", "404", "410", "503"},
     WEEK: {"200", "304", "400", "406", "503"},
@@ -192,7 +192,9 @@ def test_parameters_and_limits(document):
 
 def test_it_is_made_for_the_publication(client, document, model, events):
     digest = client.get("/api/v1/publications/current").json()["digest"]
-    assert f"publication 2 with the content {digest[:19]}." in document["info"]["description"]
+    said = f"Made from publication 2 with the content {digest[:19]}."
+    assert said in document["info"]["description"]
+    assert "now" not in document["info"]["description"]  # it is read without a server, too
     content = document["paths"][WEEK]["get"]["responses"]["200"]["content"]["application/json"]
     assert content["example"] == model(events, "week")[-2:]
     properties = document["components"]["schemas"]["WeekCounts"]["properties"]

@@ -252,7 +252,7 @@ def test_page_sizes_that_are_none(operator, route, value):
         (
             "start_date=2020-01-02&end_date=2020-01-01",
             400,
-            "End date should be greater than start date",
+            "End date should be greater than start date or equal to it: 2020-01-01 is before 2020-",
         ),
     ],
 )

@@ -6,12 +6,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 
-from publication import Store
+from publication import Pointer, Store
 
 WEEK = "/api/v1/transformation/count_date_by_week"
 MONTH = "/api/v1/transformation/count_date_by_month"
+LIST = "/api/v1/publications"
+MARTS = "/api/v1/marts"
 ANSWERS = [(WEEK, "week"), (MONTH, "month")]
 
 
@@ -159,3 +163,114 @@ def test_a_rollback_is_seen_as_a_higher_number(
         same = client.get(WEEK, headers={"If-None-Match": tag})
         assert same.status_code == 304
         assert same.headers["publication"] == "3"
+
+
+def multiply(folder, manifest, many):
+    """Have as many publications as that, with the content of the first; the last is current."""
+    text = (folder / manifest.file).with_suffix(".json").read_text()
+    pointer = folder / "current.json"
+    for number in range(2, many + 1):
+        file = folder / f"{number:06d}{manifest.file[6:]}"
+        its = text.replace(manifest.file, file.name).replace('"number": 1', f'"number": {number}')
+        file.with_suffix(".json").write_text(its)
+    file.hardlink_to(folder / manifest.file)
+    current = Pointer(number=many, file=file.name, digest=manifest.digest)
+    pointer.write_bytes(msgspec.json.encode(current))
+
+
+def test_of_thousands_of_publications_a_page_is_read(run_server, folder, make_publication):
+    many = 3000
+    multiply(folder, make_publication(folder, []), many)
+    with run_server() as server, server.client() as client:
+        reading = psutil.Process(server.process.pid)
+        before = reading.io_counters().read_chars
+        answer = client.get("/api/v1/publications")
+        read = reading.io_counters().read_chars - before
+        assert [one["number"] for one in answer.json()] == list(range(many, many - 10, -1))
+        assert answer.headers["x-total-count"] == str(many)
+        assert len(answer.content) < 10_000
+        assert read < 100 * len(answer.content)  # all manifests have 15 MB
+
+        assert answer.links.keys() == {"first", "next", "last"}
+
+        found, following = [], f"{LIST}?page_size=100&offset={many - 350}"
+        while following:
+            answer = client.get(following)
+            found += [one["number"] for one in answer.json()]
+            links = answer.links
+            assert "prev" in links
+            following = links.get("next", {}).get("url")
+        assert found == list(range(350, 0, -1))
+        assert client.get(links["first"]["url"]).json()[0]["number"] == many
+        assert client.get(links["last"]["url"]).json() == answer.json()
+        beyond = client.get(LIST, params={"offset": many + 5})
+        assert beyond.json() == []
+        assert beyond.headers["x-total-count"] == str(many)
+
+        middle = next(folder.glob("002995-*.json"))
+        middle.unlink()
+        middle.write_bytes(b"{")
+        told = client.get(LIST, params={"offset": 3, "page_size": 4}).json()
+        assert [one["number"] for one in told] == [2997, 2996, 2994]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("page_size=0", "page_size=0 is not a whole number from 1 to 100."),
+        ("page_size=101", "page_size=101 is not a whole number from 1 to 100."),
+        ("offset=-1", "offset=-1 is not a whole number, 0 or more."),
+        ("offset=null", "offset=null is not a whole number, 0 or more."),
+        ("offset=1&offset=2", "The parameter offset was given 2 times; give one."),
+        (
+            "limit=5",
+            "There is no parameter 'limit' here; the known ones are offset, page_size.",
+        ),
+    ],
+)
+def test_a_page_of_publications_that_cannot_be(client, query, told):
+    answer = client.get(f"{LIST}?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == told
+
+
+def test_nobody_is_told_what_is_not_for_everybody(
+    run_server, folder, make_publication, make_events, tmp_path
+):
+    """Neither where things lie, nor how many rows a mart has that not everybody may read."""
+    guarded = {"many": "select range as n from range(76543)"}
+    manifests = [
+        make_publication(folder, make_events(1), more=guarded, scopes={"many": scope})
+        for scope in ("open", None, "sales:read")
+    ]
+    for manifest in manifests:
+        file = (folder / manifest.file).with_suffix(".json")
+        text = file.read_text().replace("data/lake/leads", "s3://a-secret-bucket/a/folder/leads")
+        file.unlink()
+        file.write_text(text)
+    with run_server() as server, server.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        asked = [
+            *(path for path in paths if "{" not in path),
+            *(f"{LIST}/{number}" for number in range(5)),
+            *(f"{MARTS}/lead_event_counts_weekly.{kind}" for kind in ("csv", "arrow", "parquet")),
+            *(f"{MARTS}/lead_event_counts_weekly/changes?since={number}" for number in (1, 9)),
+            *(f"{MARTS}/many{rest}" for rest in ("", ".csv", "?publication=1", "/changes?since=1")),
+            "/nowhere",
+        ]
+        for path in asked:
+            answer = client.get(path)
+            said = f"{answer.headers} {answer.content!r}"
+            for private in ("a-secret-bucket", "76543", str(tmp_path)):
+                assert private not in said, path
+        # What the mart was once is no way around what it is now.
+        for number in (1, 2, 3):
+            marts = client.get(f"{LIST}/{number}").json()["marts"]
+            rows = {mart["name"]: mart["rows"] for mart in marts}
+            assert rows["many"] is None
+            assert rows["lead_event_counts_weekly"] > 0
+        assert client.get(f"{LIST}/3").json()["sources"][0].keys() == {
+            *("name", "table_id", "version", "committed_at")
+        }
+        listed = {mart["name"]: mart["rows"] for mart in client.get(MARTS).json()}
+        assert listed == rows

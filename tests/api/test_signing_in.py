@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.auth import passwords
+from api.auth.limits import Limit
 from api.auth.users import User
 
 PATHS = ["/api/auth/token/", "/api/auth/token", "/api/token/"]
@@ -304,6 +305,7 @@ def test_users_come_and_go_while_the_server_runs(run_server, add_user, tmp_path,
         add_user(file, "ada", "a good password")
         wait_until(lambda: status("ada", "a good password") == 200)
         assert status(*demo) == 401  # there are others now
+        assert "The users were read again: 1 user." in server.log()
         add_user(file, "ada", "a better password")
         wait_until(lambda: status("ada", "a better password") == 200)
         assert status("ada", "a good password") == 401
@@ -346,3 +348,78 @@ def test_a_user_with_whom_somebody_fails_too_often(run_server, add_user, tmp_pat
             assert answer.headers["ratelimit-policy"] == '"user";q=3;w=60'
             assert "with this name failed too often" in answer.json()["detail"]
         assert client.get(POST, auth=("bob", "a good password")).status_code == 200
+
+
+def test_no_limit_goes_or_stays_because_a_wall_clock_moves(run_server, add_user, tmp_path):
+    add_user(tmp_path / "users.json", "ada", "a good password")
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    limits = {"LEADMARTS_TOKEN_RATE_USER": "2", "LEADMARTS_TOKEN_RATE_CLIENT": "8"}
+    command = ["-m", "tests.api.moved_clock", "--port", "0"]
+    with (
+        run_server(command, CLOCK_MOVED=str(clock), **limits) as server,
+        server.client() as client,
+    ):
+
+        def refused(*auth):
+            answer = client.get(POST, auth=auth)
+            if answer.status_code == 429:
+                assert 1 <= int(answer.headers["retry-after"]) <= 60
+                return answer.headers["ratelimit-policy"].partition(";")[0]
+            return answer.status_code
+
+        assert [refused("ada", "wrong") for _ in range(3)] == [401, 401, '"user"']
+        for moved in ("3600", "-3600", "0"):
+            clock.write_text(moved)
+            assert refused("ada", "a good password") == '"user"'
+        assert [refused("unknown", "wrong") for _ in range(2)] == [401, 401]
+        for moved in ("86400", "-86400"):
+            clock.write_text(moved)
+            assert refused("ada", "a good password") == '"client"'
+
+
+def test_a_limit_ends_after_a_minute_of_the_monotonic_clock(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    limit = Limit("user", 2)
+
+    def counted(who="ada"):
+        limit.count(who)
+        return limit.standing(who)[:2]
+
+    assert limit.standing("ada")[:2] == (2, 60)
+    assert counted() == (1, 60)
+    now += 20
+    assert counted() == (0, 40)
+    now += 39.5
+    assert limit.standing("ada")[:2] == (0, 1)
+    assert limit.standing("bob")[:2] == (2, 60)
+    now += 0.5  # the first is a minute old
+    assert limit.standing("ada")[:2] == (1, 20)
+    assert counted() == (0, 20)
+    now += 60
+    assert limit.standing("ada")[:2] == (2, 60)
+
+
+QUARTERS = st.integers(0, 120).map(lambda quarters: quarters / 4)
+STEPS = st.lists(st.tuples(QUARTERS, st.sampled_from("ab"), st.booleans()), max_size=60)
+
+
+@given(STEPS)
+def test_a_limit_counts_what_the_last_minute_had(steps):
+    now, model = 0.0, []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time, "monotonic", lambda: now)
+        limit = Limit("client", 3)
+        for passed, who, counts in steps:
+            now += passed
+            if counts and limit.standing(who).remaining:
+                limit.count(who)
+                model.append((now, who))
+            recent = [at for at, counted in model if counted == who and at > now - 60]
+            standing = limit.standing(who)
+            assert standing.remaining == 3 - len(recent)
+            assert 1 <= standing.seconds <= 60
+        now += 60
+        limit.standing("a")
+        assert not limit._moments  # nobody is remembered for ever

@@ -1,5 +1,6 @@
 """How the server starts, and how it says that it cannot."""
 
+import base64
 import hmac
 import os
 import re
@@ -12,6 +13,12 @@ from datetime import datetime
 import jwt
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.auth import keys
+from api.auth.writers import writable_by_others
+from api.errors import SettingsError
 
 WEEK = "/api/v1/transformation/count_date_by_week"
 
@@ -142,6 +149,10 @@ def test_a_server_that_ends_under_readers_who_do_not_read_says_one_line(run_serv
             "The key of LEADMARTS_SIGNING_KEY is weak: it repeats itself.",
         ),
         (
+            {"LEADMARTS_SIGNING_KEY": "Change_Me-" * 3 + "12345"},
+            "The key of LEADMARTS_SIGNING_KEY is weak: it is a placeholder, which others know.",
+        ),
+        (
             {**KEY, "LEADMARTS_SIGNING_KEY_FILE": "key"},
             "LEADMARTS_SIGNING_KEY and LEADMARTS_SIGNING_KEY_FILE are both set; set one of them.",
         ),
@@ -179,6 +190,103 @@ def test_all_wrong_settings_are_told_at_once(tmp_path, command):
         *("LEADMARTS_CORS_ORIGINS", "LEADMARTS_HOSTS", "LEADMARTS_KEEP_PUBLICATIONS"),
         *("LEADMARTS_SIGNING_KEY", "LEADMARTS_JSON_ROWS"),
     ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("changeme" * 4 + "-0123", "CHANGEME-changeme_ChangeMe.1234567890"),
+        *("marketing_op:marketing_op_supersecret", "my-password-is-very-long-and-secure"),
+        *("https://dashboard.example.com/and/so/on", "localhost,127.0.0.1,marts.example.com"),
+        'python -c "import secrets; print(secrets.token_hex(32))"',
+    ],
+)
+def test_a_key_that_stands_somewhere_is_weak(monkeypatch, key):
+    monkeypatch.setenv("LEADMARTS_SIGNING_KEY", key)
+    with pytest.raises(SettingsError, match="it is a placeholder, which others know"):
+        keys.configured()
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_random_key_is_taken(content):
+    for key in (content.hex(), base64.b64encode(content).decode()):
+        if len(set(key)) >= 8:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setenv("LEADMARTS_SIGNING_KEY", key)
+                assert keys.configured() == key.encode()
+
+
+def test_production_refuses_files_that_others_can_change(tmp_path, users):
+    users("add", "ada", "--password-stdin", password="a good password")
+    (tmp_path / "secrets").mkdir()
+    key = tmp_path / "secrets" / "key"
+    key.write_text(KEY["LEADMARTS_SIGNING_KEY"])
+    key.chmod(0o600)
+    variables = {**PRODUCTION, "LEADMARTS_SIGNING_KEY_FILE": str(key)}
+    (tmp_path / "users.json").chmod(0o620)
+    key.parent.chmod(0o777)
+    ended = start(tmp_path, "api", "--port", "0", **variables, LEADMARTS_TOKEN_SECONDS="0")
+    assert ended.returncode == 1
+    assert ended.stderr.removeprefix("Error: ").splitlines() == [
+        (
+            f"LEADMARTS_SIGNING_KEY_FILE names {key}, which other users of this machine could "
+            f"change, because {key.parent} has mode 0777; run `chmod go-w {key.parent}`, or move "
+            "the file where only its owner can write."
+        ),
+        (
+            f"{tmp_path}/users.json, which says who may sign in, other users of this machine could "
+            f"change, because {tmp_path}/users.json has mode 0620; run `chmod go-w "
+            f"{tmp_path}/users.json`, or move the file where only its owner can write."
+        ),
+        'LEADMARTS_TOKEN_SECONDS is "0"; set it to a whole number from 1 to 86,400.',
+    ]
+    variables |= {"LEADMARTS_ENV": "development"}  # there it may be as it is
+    assert start(tmp_path, "api", "--port", "0", "--check", **variables).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("modes", "cause"),
+    [
+        ({}, None),
+        ({"up/in/file": 0o660}, "up/in/file"),
+        ({"up/in/file": 0o602}, "up/in/file"),
+        ({"up/in/file": 0o444, "up/in": 0o555}, None),
+        ({"up/in": 0o775}, "up/in"),
+        ({"up": 0o757}, "up"),
+        ({"up/in": 0o1777}, None),  # like /tmp, where nobody replaces what is ours
+        ({"links": 0o777}, "links"),
+    ],
+)
+def test_who_could_change_a_file(tmp_path, modes, cause):
+    file = tmp_path / "up" / "in" / "file"
+    file.parent.mkdir(parents=True)
+    file.touch(0o600)
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "file"
+    link.symlink_to(file)
+    for place, mode in modes.items():
+        (tmp_path / place).chmod(mode)
+    expected = tmp_path / cause if cause else None
+    if cause != "links":
+        assert writable_by_others(file) == expected
+    assert writable_by_others(link) == (link if cause == "up/in/file" else expected)
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o770])
+def test_a_file_that_is_not_there_may_be_made_by_others(tmp_path, mode):
+    assert writable_by_others(tmp_path / "up" / "in" / "file") is None
+    tmp_path.chmod(mode)
+    for file in (tmp_path / "file", tmp_path / "up" / "in" / "file"):
+        assert writable_by_others(file) == tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_in_a_folder_for_all_others_own_what_is_theirs(tmp_path):
+    tmp_path.chmod(0o1777)
+    file = tmp_path / "file"
+    file.touch(0o600)
+    os.chown(file, 12345, 12345)
+    assert writable_by_others(file) == tmp_path
 
 
 def test_more_connections_than_files_may_be_open(tmp_path):

@@ -119,17 +119,22 @@ def test_bad_parameters_are_400(client, route, query, told):
 def test_reversed_dates(client, route):
     reversed_dates = {"start": "2025-01-02", "end": "2025-01-01"}
     detail = problem(client.get(route, params=reversed_dates), 400)
-    assert detail == "End date should be greater than start date"
+    begun = "End date should be greater than start date"  # as the replaced service says
+    assert detail == f"{begun} or equal to it: 2025-01-01 is before 2025-01-02."
+    assert client.get(route, params={"start": "2025-01-01", "end": "2025-01-01"}).is_success
 
 
 def test_publications(client):
     listed = client.get("/api/v1/publications").json()
     assert [one["number"] for one in listed] == [2, 1]
     current = client.get("/api/v1/publications/current")
-    assert current.json() == listed[0] == client.get("/api/v1/publications/2").json()
+    assert current.json() == client.get("/api/v1/publications/2").json()
     assert current.headers["publication"] == "2"
     assert current.json()["sources"][0]["version"] == 3
-    assert client.get("/api/v1/publications/1").json() == listed[1]
+    for one in listed:
+        whole = client.get(f"/api/v1/publications/{one['number']}").json()
+        assert one.pop("tests") == whole["build"]["tests"]
+        assert one.items() <= whole.items()
 
 
 @pytest.mark.parametrize(

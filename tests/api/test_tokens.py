@@ -96,7 +96,11 @@ TOKENS = {
     "not ASCII": (401, lambda p: "tokén".encode()),
     "expired": (401, lambda p: p.signed(p.claims(exp=int(time.time()) - 1))),
     "never ends": (401, lambda p: p.signed(p.claims(exp=None))),
+    "expired just now": (401, lambda p: p.signed(p.claims(exp=int(time.time())))),
     "not yet": (401, lambda p: p.signed(p.claims(nbf=int(time.time()) + 60))),
+    "made in the future": (401, lambda p: p.signed(p.claims(iat=int(time.time()) + 60))),
+    "made by a clock that is ahead": (200, lambda p: p.signed(p.claims(iat=time.time() + 20))),
+    "begins by a clock that is ahead": (200, lambda p: p.signed(p.claims(nbf=time.time() + 20))),
     "wrong audience": (401, lambda p: p.signed(p.claims(aud="another"))),
     "no audience": (401, lambda p: p.signed(p.claims(aud=None))),
     "wrong issuer": (401, lambda p: p.signed(p.claims(iss="another"))),
@@ -228,3 +232,40 @@ def test_a_token_ends_though_it_is_remembered(place, wait_until):
         for _ in range(3):
             assert client.get(GUARDED[0], headers=headers).status_code == 200
         wait_until(lambda: client.get(GUARDED[0], headers=headers).status_code == 401)
+
+
+def test_a_replica_whose_clock_is_behind_takes_fresh_tokens_and_no_expired_ones(
+    tmp_path, make_publication, conversions, run_server
+):
+    make_publication(tmp_path / "publications", [], conversions)
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    with changing(tmp_path / "users.json") as known:
+        known["ada"] = user("ada")
+    users = Users(tmp_path / "users.json")
+    tokens = Tokens(KEY, 3600, users)
+    variables = {"LEADMARTS_SIGNING_KEY": KEY.decode(), "CLOCK_MOVED": str(clock)}
+    command = ["-m", "tests.api.moved_clock", "--port", "0"]
+    with run_server(command, **variables) as server, server.client() as client:
+
+        def asked(token):
+            return client.get(GUARDED[0], headers={"Authorization": f"Bearer {token}"})
+
+        for behind in (2, 25):
+            clock.write_text(f"-{behind}")
+            token = tokens.access(users.get("ada"), SCOPES)
+            # Twice: what was answered before is kept, and the token remembered.
+            assert [asked(token).status_code for _ in range(2)] == [200, 200]
+        clock.write_text("-60")
+        answer = asked(tokens.access(users.get("ada"), SCOPES))
+        assert answer.status_code == 401
+        assert "the clocks of the servers differ by more than 30 seconds" in answer.json()["detail"]
+
+        # A token that was taken ends as one that was not, and begins again with the clock.
+        fresh = Tokens(KEY, 3600, users).access(users.get("ada"), SCOPES)
+        for moved, status in (("3590", 200), ("3601", 401), ("0", 200)):
+            clock.write_text(moved)
+            assert asked(fresh).status_code == status
+            assert asked(tokens.access(users.get("ada"), frozenset())).status_code == (
+                403 if status == 200 else 401
+            )
