@@ -50,6 +50,7 @@ class Seen:
         commit: The digest of that version's entry in the table's log.
         code: A fingerprint of the code that counted.
         tested: Whether the rows had passed their tests.
+        intact: Whether the ledger's rows are those that its entries were made of.
     """
 
     entry: int
@@ -58,6 +59,7 @@ class Seen:
     commit: str | None
     code: str
     tested: bool
+    intact: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,24 +81,34 @@ class Changes:
     scan: Any
 
 
+CHECKSUM = (
+    "sum(cast(md5_number_lower(concat_ws('|', entry, event_type, event_date, leads)) as hugeint))"
+)
+"""The macro ``lead_ledger_checksum``. Where it differs, every build counts in full and says so."""
+
+
 def last_seen(connection: duckdb.DuckDBPyConnection, ledger: str) -> Seen | None:
     """Read the last entry of a ledger.
 
     Args:
         connection: To the warehouse.
-        ledger: The ledger's schema and name. It has the columns ``entry``, ``table_id``,
-            ``to_version``, ``to_commit``, ``code`` and ``tested``; see :class:`Seen`.
+        ledger: The ledger's schema and name. It has the columns ``entry``, ``event_type``,
+            ``event_date``, ``leads``, ``table_id``, ``to_version``, ``to_commit``, ``code``,
+            ``tested`` and ``checksum``; see :class:`Seen`.
 
     Returns:
         The entry; None where there is no ledger, none in it, or one of another shape.
     """
-    query = (
-        "select entry, table_id, to_version, to_commit, code, tested "  # noqa: S608 - the profile's
-        f"from {ledger} order by entry desc limit 1"
-    )
     with connection.cursor() as cursor:
         try:
-            row = cursor.execute(query).fetchall()
+            # An older ledger lacks the checksum, and keeps the numbers of its entries.
+            columns = {name for name, *_ in cursor.execute(f"describe {ledger}").fetchall()}
+            checksum = "checksum" if "checksum" in columns else "null"
+            row = cursor.execute(
+                "select entry, table_id, to_version, to_commit, code, tested, "  # noqa: S608 - the profile's
+                f"coalesce({checksum} = (select {CHECKSUM} from {ledger}), false) "
+                f"from {ledger} order by entry desc limit 1"
+            ).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException):
             return None
     return Seen(*row[0]) if row else None
@@ -145,6 +157,8 @@ def _lost_track(
     """Say why what was seen is not known to be a version of this table."""
     if seen is None:
         return "there is no earlier count"
+    if not seen.intact:
+        return "the ledger is not as the last build left it"
     if seen.table_id != pinned.table_id:
         return "the table was made anew"
     if seen.version != pinned.version:

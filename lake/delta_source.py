@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -35,7 +36,7 @@ from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 
-from lake import memory
+from lake import memory, variables
 from lake.changes import Changes, Seen, changes_of, last_seen, no_changes
 from lake.contracts import TABLES
 from lake.errors import LakeError, PlaceInvalid, StoreUnreachable, TableMissing
@@ -91,9 +92,11 @@ class Plugin(BasePlugin):
             plugin_config: ``tables``: for each name its ``uri`` and, optionally, its ``version``
                 (see :mod:`lake.versions`), ``options`` of its object store, which go before the
                 environment's, whether it may be ``absent``, ``error`` (as without it) or
-                ``empty``, and the schema and name of its ``ledger``.
+                ``empty``, and the schema and name of its ``ledger``. ``variables``: the names of
+                those that the profile reads.
         """
         self._tables: dict[str, dict[str, Any]] = plugin_config["tables"]
+        self._variables: list[str] | None = plugin_config.get("variables")
         self._pinned: list[PinnedTable] | None = None
         self._seen: dict[str, Seen | None] = {}
         self._changes: dict[str, Changes] = {}
@@ -106,13 +109,17 @@ class Plugin(BasePlugin):
         creds: DuckDBCredentials,
         config: dict[str, Any],  # noqa: ARG002 -- dbt-duckdb's signature
     ) -> None:
-        """See that the time zone and the memory are such before DuckDB is told to use them.
+        """Check the variables, the time zone and the memory before DuckDB is told to use them.
 
         Raises:
-            DbtRuntimeError: There is no time zone of that name, or the memory is no amount; one
-                sentence.
+            DbtRuntimeError: There is no variable or time zone of that name, or the memory is no
+                amount; one sentence.
         """
+        flags = get_flags()
         try:
+            if self._variables is not None and _needs_the_lake():
+                project = Path(getattr(flags, "PROJECT_DIR", None) or ".")
+                variables.check(getattr(flags, "VARS", None) or {}, project, self._variables)
             time_zone()
             if limit := (creds.settings or {}).get("memory_limit"):
                 memory.check(str(limit))
@@ -133,7 +140,7 @@ class Plugin(BasePlugin):
             DbtRuntimeError: The command needs the lake, and a table is missing or broken; one
                 sentence each. This is before dbt runs its first node.
         """
-        needed = getattr(get_flags(), "WHICH", None) in NEED_THE_LAKE
+        needed = _needs_the_lake()
         pinned = self._open(needed)
         if self._unreadable and needed:
             raise DbtRuntimeError(" ".join(self._unreadable))
@@ -199,6 +206,11 @@ class Plugin(BasePlugin):
             pinned.append(table)
             if name in self._seen:
                 self._changes[name] = changes_of(table, self._seen[name])
+
+
+def _needs_the_lake() -> bool:
+    """Tell whether the dbt command that runs reads tables."""
+    return getattr(get_flags(), "WHICH", None) in NEED_THE_LAKE
 
 
 def _row(table: PinnedTable, changes: Changes) -> dict[str, Any]:

@@ -87,3 +87,7 @@ def reason(error: Exception) -> str:
     """Return what an error says as part of a sentence: one line without colours."""
     said = causes(error)
     return said.splitlines()[0].rstrip(".") if said else type(error).__name__
+
+
+class VariableUnknown(LakeError):
+    """A dbt command has a variable that nothing reads."""

@@ -11,10 +11,19 @@
 
 {% macro staged_lead() -%}
     cast(id as varchar) as lead_id,
-    -- A timestamp's day is that of the session's time zone, which the profile sets.
     {%- for event_type in lead_event_types() %}
-    cast({{ event_type }} as date) as {{ event_type }}{{ ',' if not loop.last }}
+    {{ staged_day(event_type) }} as {{ event_type }}{{ ',' if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+
+{% macro staged_day(moment) -%}
+    -- A timestamp's day is that of the session's time zone, which the profile sets.
+    case
+        when cast({{ moment }} as date) > date '9999-12-31' then date '9999-12-31'
+        when cast({{ moment }} as date) < date '0001-01-01' then date '0001-01-01'
+        else cast({{ moment }} as date)
+    end
 {%- endmacro %}
 
 

@@ -51,8 +51,9 @@
     select
         changes.*,
         md5(
-            {{ dbt.string_literal(count_lead_events('leads') | replace("'", "''")) }}
+            '{{ lead_ledger_code() }}'
             || current_setting('TimeZone')
+            || version()
             || (
                 select string_agg(sql order by sql) from duckdb_views()
                 where view_name in ('stg_leads', 'stg_lead_changes')
@@ -60,6 +61,114 @@
         ) as code
     from temp.main.delta_changes as changes
     where changes.name = 'leads'
+{%- endmacro -%}
+
+
+{#- A digest of all SQL that an entry may be made with, but for the staging views. -#}
+{%- macro lead_ledger_code() -%}
+    {%- set texts = [] -%}
+    {%- for mode, ledger in [('full', none), ('full', 'ledger'), ('changes', 'ledger')] -%}
+        {%- do texts.append(lead_ledger_entry(
+            {'mode': mode, 'adds': true, 'code': '', 'tested': true},
+            'leads', 'lead_changes', 'delta_changes', ledger
+        )) -%}
+    {%- endfor -%}
+    {%- do return(local_md5(texts | join)) -%}
+{%- endmacro -%}
+
+
+{%- macro lead_ledger_entry(plan, leads, lead_changes, delta_changes, ledger) -%}
+{%- set in_full = plan.mode == 'full' or not ledger and plan.mode != 'aside' -%}
+
+with changes as (
+
+    select * from {{ delta_changes }}
+    where name = 'leads'
+
+),
+
+counted as (
+
+    {% if in_full -%}
+    {{ count_lead_events(leads) }}
+    {%- else -%}
+    {{ count_lead_events(lead_changes, 'sum(leads)') }}
+    {%- endif %}
+
+),
+
+-- What was counted in full replaces what the ledger sums to: the entry is the difference.
+differences as (
+
+    select * from counted
+    {%- if in_full and ledger %}
+
+    union all
+
+    select
+        event_type,
+        event_date,
+        -leads
+    from {{ ledger }}
+    where event_type is not null
+    {%- endif %}
+
+),
+
+summed as (
+
+    select
+        event_type,
+        event_date,
+        sum(leads) as leads
+    from differences
+    group by all
+    having sum(leads) != 0
+
+    union all
+
+    -- That these versions were seen, whether or not they changed a count.
+    select
+        null as event_type,
+        null as event_date,
+        0 as leads
+
+),
+
+entry as (
+
+    select
+        changes.seen_entry + 1 as entry,
+        cast(summed.event_type as varchar) as event_type,
+        cast(summed.event_date as date) as event_date,
+        cast(summed.leads as bigint) as leads,
+        changes.table_id,
+        cast({{ 'null' if in_full else 'changes.seen_version' }} as bigint) as from_version,
+        changes.version as to_version,
+        changes.commit_digest as to_commit
+    from summed
+    cross join changes
+
+)
+
+select
+    *,
+    '{{ plan.code }}' as code,
+    {{ plan.tested }} as tested,
+    {% if ledger -%}
+    coalesce((select {{ lead_ledger_checksum() }} from {{ ledger }}), 0) +
+    {%- endif %}
+    (select {{ lead_ledger_checksum() }} from entry) as checksum
+from entry
+{%- if not plan.adds %}
+where false
+{%- endif %}
+{%- endmacro -%}
+
+
+{#- lake/changes.py has the same expression: the plugin compares it with the last entry's. -#}
+{%- macro lead_ledger_checksum() -%}
+    sum(cast(md5_number_lower(concat_ws('|', entry, event_type, event_date, leads)) as hugeint))
 {%- endmacro -%}
 
 

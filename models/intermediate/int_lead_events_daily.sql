@@ -46,3 +46,18 @@ select
     end as implausible
 from counted
 cross join bounds
+
+union all
+
+-- Leads without a single event are a mistake that would be published as empty marts.
+select
+    error(
+        'There are leads, but not one of them has any of the five events '
+        || '({{ lead_event_types() | join(", ") }}): look at how the columns of the lake are called, '
+        || 'and load a file with at least one event date.'
+    ) as event_type,
+    null as event_date,
+    null as leads,
+    null as implausible
+from (select lead_id from {{ leads }} limit 1) as any_lead
+where not exists (select 1 from counted)

@@ -131,7 +131,7 @@ QUESTIONS = [
     (
         "select=channel,conversions.sum()",
         (
-            "select channel, cast(sum(conversions::decimal(38, 18)) as double) as sum "
+            "select channel, cast(sum(conversions::varchar::decimal(38, 18)) as double) as sum "
             f"{ALL} group by all order by channel"
         ),
     ),
@@ -148,10 +148,9 @@ QUESTIONS = [
         None,
     ),
     (
-        "select=conversions::int.sum(),avg:conversions.avg()&channel=eq.tv",
+        "select=conversions::int.sum(),avg:conversions::int.avg()&channel=eq.tv",
         (
-            "select sum(conversions::int) as sum, "
-            "cast(sum(conversions::decimal(38, 18)) as double) / count(*) as avg "
+            "select sum(conversions::int) as sum, avg(conversions::int) as avg "
             f"{ALL} where channel = 'tv'"
         ),
     ),

@@ -324,6 +324,20 @@ def test_sums_do_not_depend_on_the_order_of_rows(publish):
     assert found[0] == pytest.approx(float(sum(map(Fraction, numbers))), rel=1e-12)
 
 
+def test_sums_and_means_are_those_of_the_numbers_as_they_are_written(publish):
+    """The double that is nearest to the exact sum of what the shortest texts say."""
+    chance = random.Random(7)  # noqa: S311 the same numbers each time, nothing secret
+    lists = {"invoice": [2259.87, 1087.93], "tenths": [0.1, 0.1, 0.1], "below": [-0.1, -0.2, 0.05]}
+    for n in range(40):
+        drawn = (chance.uniform(-5000, 5000) for _ in range(chance.randrange(1, 60)))
+        lists[f"m{n}"] = [round(one, chance.randrange(10)) for one in drawn]
+    ask = publish({name: table({"x": ("double", *map(repr, ns))}) for name, ns in lists.items()})
+    for name, numbers in lists.items():
+        exact = sum(Fraction(repr(number)) for number in numbers)
+        found = ask(name, ("select", "x.sum(),x.avg()"))
+        assert found == [(float(exact), float(exact / len(numbers)))], numbers
+
+
 @pytest.mark.parametrize("kind", sorted(ADVICE.keys() - {"BOOLEAN", "ENUM"}))
 def test_values_are_read_as_the_advice_says(kind):
     example = ADVICE[kind].rpartition(" as ")[2]

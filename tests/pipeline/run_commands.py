@@ -1,4 +1,4 @@
-"""Run commands of dbt and of the lake one after the other in one process, each as by itself.
+"""Run commands of dbt and of our own one after the other in one process, each as by itself.
 
 Reads a JSON list of commands, each a list of words and the environment variables that are its
 own, and writes a JSON list of the exit code and the output of each. A process per command costs
@@ -14,7 +14,11 @@ import sys
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import cli
 
+from api.__main__ import main as api
 from lake.__main__ import main as lake
+from publication.__main__ import main as publication
+
+PROGRAMS = {"api": api, "dbt": cli, "lake": lake, "publication": publication}
 
 inherited = dict(os.environ)
 outcomes = []
@@ -25,7 +29,7 @@ for words, variables in json.load(sys.stdin):
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
-            {"dbt": cli, "lake": lake}[words[0]]()
+            PROGRAMS[words[0]]()
             code = 0
         except SystemExit as end:
             code = end.code or 0

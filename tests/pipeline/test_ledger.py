@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,18 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lake.changes import Changes, Mode, Seen, changes_of
+from lake.changes import CHECKSUM, Changes, Mode, Seen, changes_of
 from lake.pinned import pin
 from tests.pipeline.kept_leads import FEED, KeptLeads, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
-    from pathlib import Path
 
     from tests.pipeline.conftest import Project
     from tests.pipeline.quick_dbt import QuickDbt
 
+ROOT = Path(__file__).parents[2]
 COUNTS = ("run", "-s", "+int_lead_events_daily")
 
 
@@ -322,10 +323,101 @@ def test_leads_are_tested_where_they_changed_until_they_have_passed(built: Built
     built.lake.table.delete("id = 'twice'")
     assert build() == (0, False)
     passed = built.ledger
-    assert {row[0]: row[-1] for row in passed} == {1: False, 2: False, 3: True}
+    assert {row[0]: row[-2] for row in passed} == {1: False, 2: False, 3: True}
     insert_twice("again")
     assert build() == (1, True)
     assert built.ledger == passed  # what did not pass is not counted, and is tested again
+
+
+def test_a_lead_without_an_id_that_was_deleted_again_keeps_no_build_red(built: Built) -> None:
+    assert built.dbt.run("build").code == 0
+    write_deltalake(built.lake.folder, built.lake._rows([{"id": None}]), mode="append")
+    red = built.dbt.run("build")
+    assert (red.code, "FAIL 1 not_null_stg_leads_lead_id" in red.output) == (1, True)
+    built.lake.table.delete("id is null")
+    green = built.dbt.run("build")
+    assert green.code == 0, green.output
+    assert "Of the leads, what changed from version 1 to 3 is counted." in green.output
+
+
+CHECK = ("test", "-s", "the_ledger_counts_the_leads")
+
+
+def add_a_thousand(built: Built) -> None:
+    """Change one row of the ledger, as nobody should."""
+    with duckdb.connect(str(built.dbt.data / "warehouse.duckdb")) as warehouse:
+        warehouse.execute(
+            "update intermediate.int_lead_event_ledger set leads = leads + 1000 "
+            "where rowid = (select min(rowid) from intermediate.int_lead_event_ledger "
+            "where event_type is not null)"
+        )
+
+
+def test_a_ledger_that_was_changed_fails_its_test_and_is_counted_anew(built: Built) -> None:
+    assert built.dbt.run(*CHECK).code == 0
+    add_a_thousand(built)
+    assert built.dbt.run(*CHECK).code == 1
+    built.lake.insert()
+    assert built.dbt.run(*CHECK).code == 1
+    build = built.dbt.run("build", "-s", "+int_lead_events_daily")
+    assert build.code == 0, build.output
+    assert (
+        "The leads are counted in full: the ledger is not as the last build left it."
+        in build.output
+    )
+    assert built.is_right()
+    built.lake.insert()
+    assert built.run() == "Of the leads, what changed from version 2 to 3 is counted."
+    assert built.is_right()
+
+
+def test_the_ledger_is_compared_with_all_leads_at_its_version_and_after_changes(
+    built: Built,
+) -> None:
+    add_a_thousand(built)
+    with duckdb.connect(str(built.dbt.data / "warehouse.duckdb")) as warehouse:
+        warehouse.execute(
+            f"update intermediate.int_lead_event_ledger set checksum = (select {CHECKSUM} "
+            "from intermediate.int_lead_event_ledger)"
+        )
+    forged = built.dbt.run(*CHECK)
+    assert (forged.code, "Got 1 result" in forged.output) == (1, True)
+    built.lake.merge()
+    assert built.dbt.run(*CHECK).code == 1
+    assert built.run(*COUNTS, "--full-refresh")
+    built.lake.merge()
+    built.lake.delete()
+    assert built.dbt.run(*CHECK).code == 0
+
+
+def test_a_ledger_without_a_checksum_is_counted_anew_and_goes_on(built: Built) -> None:
+    with duckdb.connect(str(built.dbt.data / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("alter table intermediate.int_lead_event_ledger drop column checksum")
+    built.lake.insert()
+    assert built.run().endswith("the ledger is not as the last build left it.")
+    assert built.is_right()
+    assert {row[0] for row in built.ledger} == {1, 2}
+    assert built.run() == "The leads are counted already: nothing has changed since version 2."
+
+
+def test_an_edit_of_what_makes_an_entry_counts_in_full(project: Project, tmp_path: Path) -> None:
+    KeptLeads(project.leads, Random(7)).make()  # noqa: S311 - it keeps no secret
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for name in ("dbt_project.yml", "profiles.yml", "models", "seeds", "tests"):
+        (root / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "macros", root / "macros")
+    ledger = ("run", "-s", "+int_lead_event_ledger")
+    assert "there is no earlier count." in project.dbt(*ledger, cwd=root).stdout
+    macro = root / "macros" / "lead_ledger.sql"
+    entry = macro.read_text()
+    edited = entry.replace(
+        "        -leads\n    from {{ ledger }}", "        -1 * leads\n    from {{ ledger }}"
+    )
+    assert edited != entry
+    macro.write_text(edited)
+    changed = "The leads are counted in full: the code that counts them has changed."
+    assert changed in project.dbt(*ledger, cwd=root).stdout
 
 
 def test_a_build_that_is_killed_counts_nothing_twice_and_loses_nothing(built: Built) -> None:

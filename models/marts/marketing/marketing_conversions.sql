@@ -1,6 +1,45 @@
 with measured as (
 
     select * from {{ ref('stg_marketing_conversions') }}
+    where fault is null
+
+),
+
+repeats as (
+
+    select * from {{ ref('int_marketing_repeats') }}
+
+),
+
+-- Only repeats are grouped: groups of all rows take much memory.
+summed as (
+
+    select
+        product,
+        campaign_type,
+        campaign,
+        channel,
+        date,
+        coalesce(conversions, 0) as conversions
+    from measured
+    where key_hash not in (select repeats.key_hash from repeats)
+
+    union all
+
+    select
+        product,
+        campaign_type,
+        campaign,
+        channel,
+        date,
+        -- What was measured once stays as it is, to its last digit.
+        case
+            when count(conversions) = 1 then max(conversions)
+            else {{ exact_sum('conversions') }}
+        end as conversions
+    from measured
+    where key_hash in (select repeats.key_hash from repeats)
+    group by all
 
 )
 
@@ -11,10 +50,5 @@ select
     channel,
     date,
     {{ week_start('date') }} as week_start,
-    -- What was measured once stays as it is, to its last digit.
-    case
-        when count(conversions) = 1 then max(conversions)
-        else {{ exact_sum('conversions') }}
-    end as conversions
-from measured
-group by all
+    conversions
+from summed

@@ -54,6 +54,11 @@ having times > 1
 
 select {{ column_name }}
 from {{ model if everything else changes }}
-where {{ column_name }} is null {{ '' if everything else 'and leads > 0' }}
+where {{ column_name }} is null
+{%- if not everything %}
+group by {{ column_name }}
+-- A row that came and went again is in the changes twice.
+having sum(leads) > 0
+{%- endif %}
 
 {% endtest %}
