@@ -121,7 +121,7 @@ class Admission:
     def _refusal(self, scope: HTTPScope, answered: int) -> tuple[Message, ...]:
         self._traffic.refused += 1
         self._say(answered)
-        return refusal(scope, NO_ROOM, FULL, SOON, *self._secure, *self._readable(scope))
+        return refusal(scope, NO_ROOM, FULL, SOON, *self._secure, *self.readable(scope))
 
     def _is_full(self) -> bool:
         if self._inside < self._most:
@@ -166,7 +166,7 @@ class Admission:
             else:
                 self._leave()
 
-    def _readable(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+    def readable(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
         """What lets pages of other origins read an answer."""
         origin = dict(scope["headers"]).get(b"origin")
         if origin is None or not self._cors.is_origin_allowed(origin.decode("latin-1")):

@@ -14,7 +14,17 @@ from litestar.types import ASGIApp, Message, Scope
 from loguru import logger
 
 import telemetry
-from api import catalogue, changes, counts, docs, marketing, marts, system, transformation
+from api import (
+    catalogue,
+    changes,
+    counts,
+    docs,
+    marketing,
+    marts,
+    options,
+    system,
+    transformation,
+)
 from api.admission import Admission
 from api.auth import routes as auth
 from api.auth.bearer import Bearer
@@ -22,6 +32,7 @@ from api.auth.limits import Limit
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import Tokens
 from api.garbage import look_seldom
+from api.gate import Gate
 from api.hosts import PROBES, Hosts
 from api.hot import HotPath
 from api.observing import metrics
@@ -30,6 +41,7 @@ from api.observing.traffic import Traffic
 from api.observing.workers import Workers
 from api.openapi import skeleton
 from api.opened import OpenPublication
+from api.parameters import spread_lists
 from api.pinned import Pinned
 from api.problems import answer_problem, no_coding, no_publication
 from api.protection import Protection, secure
@@ -64,6 +76,7 @@ ROUTES = [
     *changes.ROUTES,
     *auth.ROUTES,
     *docs.ROUTES,
+    *options.ROUTES,
 ]
 
 ALLOWING = {HTTPStatus.NO_CONTENT, HTTPStatus.METHOD_NOT_ALLOWED}
@@ -134,7 +147,8 @@ def create_app() -> ASGIApp:
     }
     cors = CORSConfig(
         allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        # All that browsers ask about first: a page is to read why it may not write.
+        allow_methods=["GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"],
         expose_headers=EXPOSED,
     )
     framework = Litestar(
@@ -147,7 +161,7 @@ def create_app() -> ASGIApp:
             pinned.lifespan,
             workers.lifespan,
         ],
-        before_request=refuse_unacceptable,
+        before_request=look_first,
         before_send=[allow_head, Protection(settings.hsts_seconds)],
         exception_handlers={Exception: answer_problem},
         cors_config=cors,
@@ -166,7 +180,8 @@ def create_app() -> ASGIApp:
     guard = secure(settings.hsts_seconds)
     most = settings.processes * (1 + capacity.queue)
     admission = Admission(framework, most, processes.pace, traffic, cors, guard)
-    app = Hosts(admission, settings.hosts, guard) if settings.hosts else admission
+    gate = Gate(admission, admission.readable, guard)
+    app = Hosts(gate, settings.hosts, guard) if settings.hosts else gate
     look_seldom()
     return HotPath(app, serving, bearer, traffic, admission.refuse)
 
@@ -178,14 +193,17 @@ async def all_is_sent(_app: Litestar) -> AsyncIterator[None]:
     await asyncio.to_thread(telemetry.flush)
 
 
-async def refuse_unacceptable(request: AnyRequest) -> None:
+async def look_first(request: AnyRequest) -> None:
     """Refuse a request whose answer was found to have no coding that the client takes.
+
+    Of any other it reads the lists that its query has.
 
     Raises:
         HTTPException: 406.
     """
     if not request.scope["state"].get("acceptable", True):
         raise no_coding()
+    spread_lists(request)
 
 
 async def allow_head(message: Message, _scope: Scope) -> None:
