@@ -67,6 +67,7 @@ EXPOSED = [
 """Headers that pages of other origins may read."""
 
 ROUTES = [
+    *options.ROUTES,  # first, or the framework makes its own
     *system.ROUTES,
     *metrics.ROUTES,
     *transformation.ROUTES,
@@ -76,7 +77,6 @@ ROUTES = [
     *changes.ROUTES,
     *auth.ROUTES,
     *docs.ROUTES,
-    *options.ROUTES,
 ]
 
 ALLOWING = {HTTPStatus.NO_CONTENT, HTTPStatus.METHOD_NOT_ALLOWED}

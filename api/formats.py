@@ -51,9 +51,6 @@ PLAIN_DIGITS = 6
 """With how many digits behind the point Arrow writes every decimal plainly; with more it writes
 small ones with an exponent (0E-10)."""
 
-PLAIN = pa.dictionary(pa.int32(), pa.string())
-"""Texts that the writer of CSV puts in no quotes."""
-
 
 class _CsvWriter:
     """Writes CSV (RFC 4180): a field without a value is empty, and an empty text is ``""``."""
@@ -65,13 +62,13 @@ class _CsvWriter:
             if pa.types.is_decimal(field.type) and field.type.scale > PLAIN_DIGITS
         ]
         for place in self._plain:
-            schema = schema.set(place, schema.field(place).with_type(PLAIN))
+            schema = schema.set(place, schema.field(place).with_type(pa.string()))
         self._writer = csv.CSVWriter(file, schema, write_options=csv.WriteOptions(eol="\r\n"))
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """Write some rows."""
         for place in self._plain:
-            field = batch.schema.field(place).with_type(PLAIN)
+            field = batch.schema.field(place).with_type(pa.string())
             batch = batch.set_column(place, field, _plainly(batch.column(place)))
         self._writer.write_batch(batch)
 
@@ -80,14 +77,13 @@ class _CsvWriter:
         self._writer.close()
 
 
-def _plainly(decimals: pa.Array) -> pa.DictionaryArray:
+def _plainly(decimals: pa.Array) -> pa.Array:
     """Write decimals without an exponent."""
-    texts = decimals.cast(pa.string()).dictionary_encode()
-    written = texts.dictionary
-    if pc.any(pc.match_substring(written, "E")).as_py():
-        plain = [f"{Decimal(one):f}" if "E" in one else one for one in written.to_pylist()]
-        return pa.DictionaryArray.from_arrays(texts.indices, pa.array(plain, pa.string()))
-    return texts
+    texts = decimals.cast(pa.string())
+    if not pc.any(pc.match_substring(texts, "E")).as_py():
+        return texts
+    plain = [f"{Decimal(one):f}" if one and "E" in one else one for one in texts.to_pylist()]
+    return pa.array(plain, pa.string())
 
 
 CSV = FileFormat("csv", "text/csv", _CsvWriter, typed=False)
