@@ -175,7 +175,7 @@ PAGED = (
         name="Link",
         value="",
         description="The first, previous, next and last page (RFC 8288), all of the publication "
-        "that this page is from.",
+        "that this page is from; the references are relative to this URL.",
         documentation_only=True,
     ),
     ResponseHeader(
