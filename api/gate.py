@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from litestar.enums import ScopeType
 
-from api.negotiation import merge_repeated
+from api.negotiation import LONGEST_FIELD, merge_repeated
 from api.quoting import shown
 from api.refusals import refusal
 
@@ -26,9 +26,6 @@ READ = frozenset(
     }
 )
 """The header fields that something reads. What else clients and proxies send is passed over."""
-
-LONGEST_FIELD = 8_192
-"""Bytes of one of them, all lines of it together: a long token, or a hundred entity tags."""
 
 MOST_ELEMENTS = 100
 """How many elements a list in one of them has."""
