@@ -20,6 +20,7 @@ from api import (
     docs,
     marketing,
     marts,
+    options,
     publications,
     system,
     transformation,
@@ -33,6 +34,7 @@ from api.auth.tokens import Tokens
 from api.caching import tell_caches
 from api.cors import Origins, Preflights
 from api.garbage import look_seldom
+from api.gate import Gate
 from api.hosts import PROBES, Hosts
 from api.hot import HotPath
 from api.observing import metrics
@@ -41,6 +43,7 @@ from api.observing.traffic import Traffic
 from api.observing.workers import Workers
 from api.openapi import skeleton
 from api.opened import OpenPublication
+from api.parameters import spread_lists
 from api.pinned import Pinned
 from api.problems import answer_problem, no_coding, no_publication
 from api.protection import Protection, secure
@@ -52,6 +55,7 @@ from telemetry import log
 from telemetry.cleaning import hide
 
 ROUTES = [
+    *options.ROUTES,  # first, or the framework makes its own
     *system.ROUTES,
     *publications.ROUTES,
     *metrics.ROUTES,
@@ -142,7 +146,7 @@ def create_app() -> ASGIApp:
             pinned.lifespan,
             workers.lifespan,
         ],
-        before_request=refuse_unacceptable,
+        before_request=look_first,
         before_send=[
             allow_head,
             Protection(settings.hsts_seconds),
@@ -165,7 +169,8 @@ def create_app() -> ASGIApp:
     app: ASGIApp = Preflights(framework, origins, guard)
     most = settings.processes * (1 + capacity.queue)
     admission = Admission(app, most, processes.pace, traffic, origins, guard)
-    app = Hosts(admission, settings.hosts, guard) if settings.hosts else admission
+    gate = Gate(admission, origins, guard)
+    app = Hosts(gate, settings.hosts, guard) if settings.hosts else gate
     look_seldom()
     return HotPath(app, serving, bearer, traffic, admission.refuse)
 
@@ -177,14 +182,17 @@ async def all_is_sent(_app: Litestar) -> AsyncIterator[None]:
     await asyncio.to_thread(telemetry.flush)
 
 
-async def refuse_unacceptable(request: AnyRequest) -> None:
+async def look_first(request: AnyRequest) -> None:
     """Refuse a request whose answer was found to have no coding that the client takes.
+
+    Of any other it reads the lists that its query has.
 
     Raises:
         HTTPException: 406.
     """
     if not request.scope["state"].get("acceptable", True):
         raise no_coding()
+    spread_lists(request)
 
 
 async def allow_head(message: Message, _scope: Scope) -> None:

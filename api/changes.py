@@ -20,6 +20,7 @@ from api.problems import MartProblem, documented
 from api.ranges import CONTENT_RANGE, NEXT, next_link, set_range
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED, keeping
+from api.wanted import check_schema
 from publication import Mart
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ async def list_changes(
     Rows are told apart by the mart's grain. Columns that only one of the two publications has are
     named and not compared.
     """
+    check_schema(request)
     if not {one["name"] for one in PARAMETERS}.issuperset(request.query_params):
         raise Refused(TAKEN)
     number = numbered(request, "since")

@@ -5,17 +5,21 @@ Other servers take the app too and have bounds of their own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.admission import FULL, NO_ROOM
 from api.observing.connections import REFUSED
+from api.protocol import OldHttp, refusal_of
 from api.refusals import SOON, written
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
+
+    from litestar.types import ASGIApp
+    from uvicorn._types import ASGI3Application
 
     from api.capacity import Capacity
 
@@ -41,6 +45,9 @@ SPARE = 64
 SOON_OVER = 1.0
 """Seconds that one beyond the limit has to ask, so that it keeps no place from the next."""
 
+take_header = HttpToolsProtocol.on_header
+"""Here by its name: it is called some ten times a request, and `super()` takes as long as it."""
+
 Refusal = tuple[int, str, *tuple[tuple[bytes, bytes], ...]]
 """The status, one sentence, and further header fields."""
 
@@ -52,7 +59,10 @@ TARGET_TOO_LONG = (
     f"The request's path and query have more than {LONGEST_TARGET:,} bytes; ask for less.",
 )
 BODY_TOO_LARGE = (413, f"The request's body has more than {LARGEST_BODY:,} bytes; send less.")
-MALFORMED = (400, "This is no HTTP request.")
+MALFORMED = (
+    400,
+    "This is no HTTP request; in a path and a query, write what is not ASCII as in %C3%A9.",
+)
 
 
 class RefusedRequest(Exception):
@@ -145,7 +155,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field, but no trailer field; a call of the parser's."""
         if self._in_head:
-            super().on_header(name, value)
+            take_header(self, name, value)
 
     def on_headers_complete(self) -> None:
         """End a request's head; a call of the parser's."""
@@ -156,10 +166,16 @@ class Connection(HttpToolsProtocol):
         if len(self.url) > LONGEST_TARGET:
             self._refusal = TARGET_TOO_LONG
             raise RefusedRequest
+        hosts = []
         for name, value in self.headers:
-            if name == b"content-length" and int(value) > LARGEST_BODY:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"content-length" and int(value) > LARGEST_BODY:
                 self._refusal = BODY_TOO_LARGE
                 raise RefusedRequest
+        version = self.parser.get_http_version()
+        if version != "1.1" or len(hosts) != 1 or self.url[:1] != b"/" or b"#" in self.url:
+            self._look_closer(version, hosts)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -211,6 +227,14 @@ class Connection(HttpToolsProtocol):
             self.transport.write(written(*refusal, *self._secure))
         self.transport.close()
         self._watch_the_rest()
+
+    def _look_closer(self, version: str, hosts: list[bytes]) -> None:
+        """Refuse a head that is not as nearly all are, unless it is good."""
+        if refusal := refusal_of(version, self.url, hosts):
+            self._refusal = refusal
+            raise RefusedRequest
+        if version == "1.0":  # whose connections end with their first answer
+            self.app = cast("ASGI3Application", OldHttp(cast("ASGIApp", self.app)))
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
 if TYPE_CHECKING:
@@ -45,13 +47,46 @@ class FileFormat(Format, frozen=True):
 
 JSON = Format("json", "application/json")
 
-CSV = FileFormat(
-    "csv",
-    "text/csv",
-    # RFC 4180; a field without a value is empty, and an empty text is "".
-    lambda file, schema: csv.CSVWriter(file, schema, write_options=csv.WriteOptions(eol="\r\n")),
-    typed=False,
-)
+PLAIN_DIGITS = 6
+"""With how many digits behind the point Arrow writes every decimal plainly; with more it writes
+small ones with an exponent (0E-10)."""
+
+
+class _CsvWriter:
+    """Writes CSV (RFC 4180): a field without a value is empty, and an empty text is ``""``."""
+
+    def __init__(self, file: Any, schema: pa.Schema) -> None:  # noqa: ANN401 -- as pyarrow takes it
+        self._plain = [
+            place
+            for place, field in enumerate(schema)
+            if pa.types.is_decimal(field.type) and field.type.scale > PLAIN_DIGITS
+        ]
+        for place in self._plain:
+            schema = schema.set(place, schema.field(place).with_type(pa.string()))
+        self._writer = csv.CSVWriter(file, schema, write_options=csv.WriteOptions(eol="\r\n"))
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Write some rows."""
+        for place in self._plain:
+            field = batch.schema.field(place).with_type(pa.string())
+            batch = batch.set_column(place, field, _plainly(batch.column(place)))
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()
+
+
+def _plainly(decimals: pa.Array) -> pa.Array:
+    """Write decimals without an exponent."""
+    texts = decimals.cast(pa.string())
+    if not pc.any(pc.match_substring(texts, "E")).as_py():
+        return texts
+    plain = [f"{Decimal(one):f}" if one and "E" in one else one for one in texts.to_pylist()]
+    return pa.array(plain, pa.string())
+
+
+CSV = FileFormat("csv", "text/csv", _CsvWriter, typed=False)
 
 ARROW = FileFormat("arrow", "application/vnd.apache.arrow.stream", pa.ipc.new_stream)
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 """A name or an address, and perhaps a port (RFC 9110 §7.2)."""
 
+LONGEST = 300
+"""Bytes of a host that is looked at: names have at most 253."""
+
 PROBES = frozenset(
     path + slash for path in ("/health/live", "/health/ready", "/metrics") for slash in ("", "/")
 )
@@ -55,7 +58,7 @@ class Hosts:
         if scope["type"] == ScopeType.HTTP:
             given = [value for name, value in scope["headers"] if name == b"host"]
             # HTTP/1.0 knows no such header, and neither do browsers of that age.
-            ours = len(given) == 1 and self._known(given[0])
+            ours = len(given) == 1 and len(given[0]) <= LONGEST and self._known(given[0])
             if not ours and scope["path"] not in PROBES:
                 host = shown(b", ".join(given).decode("latin-1")) or "no host"
                 detail = f"This server does not answer for {host}; ask it by its own name."

@@ -27,7 +27,7 @@ from api.conversions import (
 from api.dialect.question import FARTHEST
 from api.opened import OpenPublication
 from api.pages import LARGEST, LONGEST, USUAL, Page
-from api.parameters import given_once, refuse_null, refuse_reversed
+from api.parameters import given_once, refuse_near_misses, refuse_null, refuse_reversed
 from api.pinned import chosen
 from api.problems import documented
 from api.requests import AnyRequest
@@ -50,6 +50,13 @@ class ChannelWeeks(msgspec.Struct):
     """A page of channels' sales by ISO week."""
 
     data: list[ChannelWeek]
+
+
+LISTS = frozenset({"products", "campaigns", "campaign_types", "channels"})
+"""The parameters that may be repeated."""
+
+KNOWN = (*Filters.__struct_fields__, *Page.__struct_fields__, "publication")
+"""All parameters."""
 
 
 def _values(given: list[str] | None) -> tuple[str, ...]:
@@ -83,6 +90,7 @@ def filters(  # noqa: PLR0913, PLR0917 -- a query's parameters
     ] = None,
 ) -> Filters:
     """Read from the query which conversions count."""
+    refuse_near_misses(request, KNOWN)
     given_once(request, "start_date", "end_date")
     refuse_null(request, "start_date", "end_date")
     refuse_reversed(start_date, end_date)
@@ -166,7 +174,7 @@ PAGED = (
         name="Link",
         value="",
         description="The first, previous, next and last page (RFC 8288), all of the publication "
-        "that this page is from.",
+        "that this page is from; the references are relative to this URL.",
         documentation_only=True,
     ),
     ResponseHeader(
@@ -227,7 +235,7 @@ WEEKS_EXAMPLE = ChannelWeeks(
     "/api/marketing/measurements",
     operation_id="listMeasurements",
     summary="Marketing conversions as they were measured",
-    opt={"invalid": 422, "mart": MART, "example": MEASUREMENTS_EXAMPLE},
+    opt={"invalid": 422, "lists": LISTS, "mart": MART, "example": MEASUREMENTS_EXAMPLE},
     response_description="Measurements by product, campaign type, campaign, channel and day.",
     **SHARED,
 )
@@ -237,7 +245,8 @@ async def list_measurements(
     """List the conversions of each product, campaign and channel by day.
 
     A measurement is listed if it fits every filter that is given, and fits one if it has any of
-    its values. Parameters that are not listed here are ignored.
+    its values. Parameters that are not listed here are ignored, unless their name is nearly one of
+    these.
     """
     return await _answer(request, source, measurements, Measurements, selected, page)
 
@@ -251,7 +260,7 @@ async def list_measurements(
         "listChannelSharesAlias" if "channels-sales-percentages" in path else "listChannelShares"
     ),
     summary="Channels' shares of all sales",
-    opt={"invalid": 422, "mart": MART, "example": SHARES_EXAMPLE},
+    opt={"invalid": 422, "lists": LISTS, "mart": MART, "example": SHARES_EXAMPLE},
     response_description="Channels with their shares, the largest first.",
     **SHARED,
 )
@@ -270,7 +279,7 @@ async def list_channel_shares(
     "/api/marketing/stats/channel-weekly-sales",
     operation_id="listChannelWeeks",
     summary="Channels' sales by ISO week",
-    opt={"invalid": 422, "mart": MART, "example": WEEKS_EXAMPLE},
+    opt={"invalid": 422, "lists": LISTS, "mart": MART, "example": WEEKS_EXAMPLE},
     response_description="Sales by ISO year, week and channel.",
     **SHARED,
 )

@@ -20,6 +20,10 @@ PREFERENCE: tuple[Coding, ...] = ("zstd", "gzip", "identity")
 WORTHWHILE = 1024
 """From how many bytes on a body is compressed: a smaller one fits in one packet anyway."""
 
+LONGEST_FIELD = 8_192
+"""Bytes of a header field that is read, all lines of it together: a long token, or a hundred entity
+tags."""
+
 WEIGHTED = re.compile(
     r"\s*(?P<coding>[!#$%&'*+.^_`|~\w-]+)\s*(?:;\s*q=(?P<q>0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
     re.ASCII | re.IGNORECASE,
@@ -106,6 +110,8 @@ def is_current(if_none_match: bytes, etag: bytes) -> bool:
         if_none_match: The header's value: ``*``, or entity tags, which compare weakly.
         etag: The representation's entity tag, with its quotes.
     """
+    if len(if_none_match) > LONGEST_FIELD:
+        return False  # it is refused where nothing is kept
     return if_none_match.strip() == b"*" or etag in OPAQUE_TAG.findall(if_none_match)
 
 

@@ -1,6 +1,9 @@
 """The parameters of a route: which it takes, and what is wrong with those that it got."""
 
+import re
+from collections.abc import Collection
 from datetime import date
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Literal, cast, get_origin
 
@@ -9,6 +12,18 @@ from litestar.typing import FieldDefinition
 
 from api.quoting import shown
 from api.requests import AnyRequest
+
+LONGEST_NAME = 40
+"""Characters of a name that may be nearly one of ours: all of those are far shorter."""
+
+NEAR = 0.85
+"""How much of two names is the same where one is nearly the other; `channel` and `channels` have
+0.93, `utm_campaign` and `campaigns` 0.8."""
+
+IN_BRACKETS = re.compile(
+    rb"(?<![^&])(?P<name>[a-z_]+)(?:\[|%5B)\d{0,3}(?:\]|%5D)(?==)", re.IGNORECASE
+)
+"""The name of a repeated parameter as axios, jQuery and PHP write it."""
 
 EXPECTED = {date: "a date; write it as 2025-01-31", bool: "true or false"}
 """What a parameter takes, by its type."""
@@ -38,7 +53,9 @@ def parameter(
     return said | {"required": True} if required else said
 
 
-def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: set[str]) -> None:
+def only_known_parameters(
+    request: AnyRequest, known: tuple[str, ...], lists: Collection[str]
+) -> None:
     """Refuse a query that says something the route does not know, or says one thing twice.
 
     Args:
@@ -51,13 +68,74 @@ def only_known_parameters(request: AnyRequest, known: tuple[str, ...], lists: se
     """
     for name in request.query_params:
         if name not in known:
+            near = nearest(name, known)
+            meant = f"did you mean {near}? The" if near else "the"
             raise ClientException(
-                f"There is no parameter '{shown(name)}' here; "
-                f"the known ones are {', '.join(known)}."
+                f"There is no parameter '{shown(name)}' here; {meant} known ones are "
+                f"{', '.join(known)}."
             )
     single = [name for name in known if name not in lists]
     given_once(request, *single)
     refuse_null(request, *single)
+
+
+def refuse_near_misses(request: AnyRequest, known: tuple[str, ...]) -> None:
+    """Refuse a parameter whose name is nearly one that the route takes, where others are ignored.
+
+    Args:
+        request: The request.
+        known: The names that the route takes.
+
+    Raises:
+        ClientException: With the status that the route has for wrong parameters.
+    """
+    for name in request.query_params:
+        if name not in known and (near := nearest(name, known)):
+            raise ClientException(
+                f"There is no parameter '{shown(name)}' here; did you mean {near}?",
+                status_code=status_of_invalid(request),
+            )
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str | None:
+    """Find the known name that somebody meant who wrote nearly it.
+
+    ``pageSize``, ``page-size`` and ``start`` for ``start_date`` are nearly it, and so is what
+    differs by a letter or two.
+
+    Args:
+        name: What was written.
+        known: The names that there are.
+    """
+    if len(name) > LONGEST_NAME:
+        return None
+    for one in known:
+        if name == one.removesuffix("_date"):
+            return one
+    bare = {_bare(one): one for one in known}
+    found = get_close_matches(_bare(name), bare, n=1, cutoff=NEAR)
+    return bare[found[0]] if found else None
+
+
+def _bare(name: str) -> str:
+    """A name's letters and digits, in small letters."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def spread_lists(request: AnyRequest) -> None:
+    """Take ``name[]`` and ``name[0]`` for ``name``, as some clients repeat a parameter.
+
+    It looks only at what the route says may be repeated: its ``opt`` as ``lists``.
+    """
+    query = request.scope["query_string"]
+    if (b"[" in query or b"%5" in query) and (
+        lists := request.route_handler.opt.get("lists", frozenset())
+    ):
+
+        def plain(found: re.Match[bytes]) -> bytes:
+            return found["name"] if found["name"].decode() in lists else found[0]
+
+        request.scope["query_string"] = IN_BRACKETS.sub(plain, query)
 
 
 def given_once(request: AnyRequest, *names: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ def read_preferences(header: str) -> Preferences:
     Raises:
         Refused: It needs what is not supported, or something unknown and ``handling=strict``.
     """
-    said = [one for part in header.split(",") if (one := re.sub(r"\s*;.*", "", part).strip())]
+    said = [one for part in header.split(",") if (one := part.partition(";")[0].strip())]
     for one in said:
         if one.startswith("timezone=") and one not in WITHOUT_EFFECT:
             raise Refused(

@@ -240,16 +240,27 @@ async def one_publication(
     request: AnyRequest, number: int, serving: Serving, served: OpenPublication | None
 ) -> Response[Publication]:
     """Say what one publication says of itself, current or not."""
+    manifest = await find_manifest(request, number, serving, served)
+    shown = _whole(manifest, served.manifest if served else None)
+    return Response(shown, headers=NO_STORE)
+
+
+async def find_manifest(
+    request: AnyRequest, number: int, serving: Serving, served: OpenPublication | None
+) -> Manifest:
+    """Read the manifest of one publication.
+
+    Raises:
+        NotFoundException: The path does not write the number as we do.
+        PublicationError: The publication is gone, was never there, or is damaged.
+    """
     if not request.scope["path"].rstrip("/").endswith(f"/{number}"):
         raise NotFoundException  # to Python "+1", "01" and other digits are numbers too
     if served is None:
-        manifest = await asyncio.to_thread(serving.store.manifest, number)
-    elif number == served.manifest.number:
-        manifest = served.manifest
-    else:
-        manifest = await asyncio.to_thread(serving.store.manifest, number, served.manifest.number)
-    shown = _whole(manifest, served.manifest if served else None)
-    return Response(shown, headers=NO_STORE)
+        return await asyncio.to_thread(serving.store.manifest, number)
+    if number == served.manifest.number:
+        return served.manifest
+    return await asyncio.to_thread(serving.store.manifest, number, served.manifest.number)
 
 
 ROUTES = [list_publications, current_publication, one_publication]

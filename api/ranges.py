@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 NEXT = ResponseHeader(
     name="Link",
     value="",
-    description="The next part (RFC 8288), where an answer in JSON was cut.",
+    description="The next part (RFC 8288), where an answer in JSON was cut; the reference is "
+    "relative to this URL.",
     documentation_only=True,
 )
 

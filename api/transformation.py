@@ -28,6 +28,9 @@ from api.problems import documented
 from api.requests import AnyRequest
 from api.reusable import PUBLISHED
 
+LISTS = frozenset({"date_cols"})
+"""The parameters that may be repeated."""
+
 
 def selection(
     request: AnyRequest,
@@ -55,7 +58,7 @@ def selection(
     ] = False,
 ) -> Selection:
     """Read a question about the counts from the query."""
-    only_known_parameters(request, Selection.__struct_fields__, lists={"date_cols"})
+    only_known_parameters(request, Selection.__struct_fields__, lists=LISTS)
     refuse_reversed(start, end)
     chosen = tuple(name for name in EVENT_DATES if date_cols is None or name in date_cols)
     return Selection(chosen, start, end, dense)
@@ -83,7 +86,7 @@ SHARED: dict[str, Any] = {
 @get(
     "/api/v1/transformation/count_date_by_week",
     operation_id="countDatesByWeek",
-    opt={"mart": WEEKS.mart},
+    opt={"lists": LISTS, "mart": WEEKS.mart},
     summary="Lead events by ISO week",
     **SHARED,
 )
@@ -100,7 +103,7 @@ async def count_date_by_week(
 @get(
     "/api/v1/transformation/count_date_by_month",
     operation_id="countDatesByMonth",
-    opt={"mart": MONTHS.mart},
+    opt={"lists": LISTS, "mart": MONTHS.mart},
     summary="Lead events by month",
     **SHARED,
 )

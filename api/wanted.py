@@ -54,6 +54,24 @@ class Wanted(msgspec.Struct, frozen=True):
         return SINGULAR if self.single else self.format.media_type
 
 
+class NoSchema(HTTPException):
+    """A schema was asked for that is not there."""
+
+    status_code = 406
+    code = "PGRST106"
+
+
+def check_schema(request: AnyRequest) -> None:
+    """See that ``Accept-Profile`` names the one schema that there is, or none.
+
+    Raises:
+        NoSchema: It names another.
+    """
+    profile = request.headers.get("accept-profile", "public")
+    if profile != "public":
+        raise NoSchema(f"There is no schema {shown(profile)}; there is public.")
+
+
 def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Wanted:
     """Read how the answer is wanted: by the suffix of its name, or else by what is accepted.
 
@@ -61,12 +79,8 @@ def read_wanted(request: AnyRequest, suffix: str | None, window: Window) -> Want
         HTTPException: 406: it is not to be had so.
         Refused: It needs what is not supported, or rows that there cannot be.
     """
+    check_schema(request)
     headers = request.headers
-    profile = headers.get("accept-profile", "public")
-    if profile != "public":
-        raise HTTPException(
-            f"There is no schema {shown(profile)}; there is public.", status_code=406
-        )
     narrowed = window.of(headers.get("range"))
     preferences = read_preferences(", ".join(headers.getall("prefer", [])))
     if suffix is not None:

@@ -146,9 +146,12 @@ def client_credentials(request: AnyRequest, form: dict[str, str]) -> tuple[str, 
             "invalid_request", "The client's secret came twice: in the header and in the body."
         )
     credentials = read_basic(request)
-    if credentials is None:
-        raise OAuthError("invalid_client", "The Authorization header is no HTTP Basic in UTF-8.")
-    return unquote_plus(credentials[0]), unquote_plus(credentials[1])
+    try:
+        name, secret = (unquote_plus(one, errors="strict") for one in credentials or ())
+    except ValueError:
+        sentence = "The Authorization header is no HTTP Basic in UTF-8."
+        raise OAuthError("invalid_client", sentence) from None
+    return name, secret
 
 
 def granted(form: dict[str, str], most: frozenset[str]) -> frozenset[str]:

@@ -23,6 +23,9 @@ OTHER_OPERATORS = (
 )
 """What PostgREST has and this server does not."""
 
+OTHER_BRACKETS = {"{": "}", "[": "]"}
+"""What lists are written in elsewhere: arrays of PostgreSQL, and of JSON."""
+
 DEEPEST = 20
 """How far ``and`` and ``or`` may be nested."""
 
@@ -85,10 +88,8 @@ class Filters:
         negated, operator = _operator(found)
         if operator == "in":
             if not found["value"].lstrip(BLANKS).startswith("("):
-                raise Refused(
-                    f"{shown(where)}={shown(text)} lacks parentheses; write it as "
-                    f"{shown(where)}={found['negated'] or ''}in.(value,value)."
-                )
+                begun = f"{shown(where)}={found['negated'] or ''}"
+                raise _no_list(f"{shown(where)}={shown(text)}", begun, found["value"])
             reader = _Reader(self, text, where, found.start("value"))
             self.conditions.append(Listed(column, reader.values(), negated))
             reader.end()
@@ -132,8 +133,25 @@ def _operator(found: re.Match[str]) -> tuple[bool, str]:
     if operator not in OPERATORS:
         raise Refused(f"There is no operator {shown(operator)}; {THERE_ARE}.")
     if found["more"]:
-        raise Refused(f"The modifier {operator}{found['more']} is not supported here.", "PGRST127")
+        instead = "; for one of several values write in.(value,value)" if operator == "eq" else ""
+        raise Refused(
+            f"The modifier {operator}{found['more']} is not supported here{instead}.", "PGRST127"
+        )
     return found["negated"] is not None, operator
+
+
+def _no_list(what: str, begun: str, value: str) -> Refused:
+    """Say how a list is written, where one is written otherwise, as in SQL or as in an array.
+
+    Args:
+        what: What has it.
+        begun: What stands before the operator.
+        value: What stands behind it.
+    """
+    value = value.strip(BLANKS)
+    if value[:1] in OTHER_BRACKETS:
+        value = value[1:].removesuffix(OTHER_BRACKETS[value[:1]])
+    return Refused(f"{what} lacks parentheses; write it as {begun}in.({shown(value)}).")
 
 
 def _made(column: str, operator: str, value: str, negated: bool, where: str) -> Condition:
@@ -211,6 +229,11 @@ class _Reader:
         self._filters.count_condition()
         name = plain(column[1])
         if operator == "in":
+            if self._next() in OTHER_BRACKETS:
+                begun = f"{shown(column[1])}.{beginning['negated'] or ''}"
+                rest = self._text[self._place :]
+                value, end, _ = rest.partition(OTHER_BRACKETS[rest[0]])
+                raise _no_list(f"{shown(self._where)}={shown(self._text)}", begun, value + end)
             return Listed(name, self.values(), negated)
         return _made(name, operator, self._value(SINGLE), negated, self._where)
 

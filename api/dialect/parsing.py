@@ -189,9 +189,11 @@ def _no_term(text: str) -> Refused:
             "other:column.",
             "PGRST127",
         )
+    called = text.rpartition(".")[2] in get_args(Aggregate)
+    ways = "column, alias:column, column::type or alias:column.sum()::type"
     return Refused(
-        f"select={shown(text)} is not an element of a selection; write it as column, "
-        "alias:column, column::type or alias:column.sum()::type."
+        f"select={shown(text)} is not an element of a selection; write it as "
+        f"{f'{shown(text)}()' if called else ways}."
     )
 
 

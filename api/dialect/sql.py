@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from api.dialect.casts import cast
 from api.dialect.conditions import Conditions, of_mart
-from api.dialect.question import Order, Question, Refused, Term
+from api.dialect.question import Aggregate, Order, Question, Refused, Term
 from api.dialect.values import FLOATING, WHOLE, Parameter
 from api.quoting import shown
 from publication.sql import identifier as quoted
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from publication import Column, Mart
+
+AGGREGATES = get_args(Aggregate)
 
 NUMBERS = {*FLOATING, *WHOLE}
 
@@ -231,7 +233,7 @@ class _Writer:
         """SQL of an element of the selection, and its type."""
         sql, kind = "*", "BIGINT"
         if term.column is not None:
-            column = self._table.column(term.column)
+            column = self._selectable(term.column)
             sql, kind = of_mart(column), column.type
         if term.inner_cast:
             sql, kind = cast(sql, kind, term.inner_cast)
@@ -255,6 +257,20 @@ class _Writer:
         if term.cast:
             sql, kind = cast(sql, kind, term.cast)
         return sql, kind
+
+    def _selectable(self, name: str) -> Column:
+        """Find a column of the selection; an aggregate may have been meant.
+
+        Raises:
+            Refused: There is none of that name.
+        """
+        if name in AGGREGATES and name not in self._columns:
+            raise Refused(
+                f"There is no column {name} in {self._mart.name}; as an aggregate, write it as "
+                f"{'' if name == 'count' else 'column.'}{name}().",
+                "42703",
+            )
+        return self._table.column(name)
 
     def _order(
         self, asked: tuple[Order, ...], grouped: Grouped | None, made: set[str]

@@ -43,7 +43,7 @@ COMPARED_AS = {"TIMESTAMP_S": "TIMESTAMP", "TIMESTAMP_MS": "TIMESTAMP"}
 
 DIGITS = re.compile(r"[+-]?\d+", re.ASCII)
 NUMBER = re.compile(
-    r"(?P<digits>[+-]?(?:\d+\.?\d*|\.\d+))(?:e(?P<exponent>[+-]?\d{1,9}))?"
+    r"(?P<digits>[+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:e(?P<exponent>[+-]?\d{1,9}))?"
     r"|[+-]?inf(?:inity)?|nan",
     re.ASCII | re.IGNORECASE,
 )

@@ -56,6 +56,17 @@ def test_any_selection(client, route, grain, model, events, date_cols, start, en
     assert answer.json() == model(events, grain, columns, start, end, dense in {"true", "1"})
 
 
+def test_columns_are_read_as_clients_write_lists(client, route):
+    """Brackets stand behind a name that axios repeats, and numbers in them with qs and PHP."""
+    plain = client.get(route, params={"date_cols": ["date_relance", "date_appel_booke"]})
+    for one, other in (("[]", "[]"), ("%5B%5D", "%5b%5d"), ("[0]", "[1]"), ("", "[]")):
+        query = f"date_cols{one}=date_relance&date_cols{other}=date_appel_booke&end=2030-01-01"
+        assert client.get(f"{route}?{query}").json() == plain.json()
+    wrong = client.get(f"{route}?date_cols[]=x")
+    assert wrong.status_code == 400
+    assert "date_cols=x is not among" in wrong.json()["detail"]
+
+
 def test_equal_dates_are_a_range_of_one_day(client, model, events):
     monday = date(2024, 12, 30)
     answer = client.get(

@@ -1,6 +1,8 @@
 """JSON, CSV, Arrow and Parquet: the same rows, cell for cell."""
 
 import io
+import re
+from decimal import Decimal
 from time import monotonic
 
 import duckdb
@@ -16,6 +18,11 @@ from tests.api.cells import KINDS, assert_equal, types_of
 
 MARTS = "/api/v1/marts"
 EVERYTHING = samples.sql()
+DECIMALS = "select n, {} from (values {}) as written(n, t)".format(
+    ", ".join(f"t::decimal(38, {scale}) as d{scale}" for scale in (0, 6, 7, 10, 18, 37)),
+    "(1, '0'), (2, '1'), (3, '-1'), (4, '0.000001'), (5, '0.0000001'), (6, '-0.0000000001'), "
+    "(7, '0.000000000000000001'), (8, null)",
+)
 EMPTY = f"select * from ({EVERYTHING}) where false"
 
 
@@ -39,6 +46,7 @@ def many(run_server_in, make_publication, make_events, conversions, tmp_path_fac
     marts = {
         "everything": EVERYTHING,
         "nothing": EMPTY,
+        "decimals": DECIMALS,
         "texts": "select 1 as n, 'a text' as t",
         "far": "select * from (values ('infinity'), ('-infinity'), ('10000-01-01'), "
         "('0044-03-15 (BC)')) as far(t)",
@@ -131,6 +139,23 @@ def test_casts_and_aggregates_are_equal_in_four_formats(many, client):
     query = "?select=" + ",".join(f"{name}:{name}.min()" for name in types)
     smallest = {n: rows[place][n] for n, place in zip(types, places, strict=True)}
     assert_equal(contents_of(client, "everything", query), types_of(types), [smallest])
+
+
+def test_decimals_are_written_without_an_exponent(client):
+    """Zero and small ones too: Arrow by itself writes 0E-10."""
+    scales = (0, 6, 7, 10, 18, 37)
+    texts = ("0", "1", "-1", "0.000001", "0.0000001", "-0.0000000001", "0.000000000000000001", None)
+    expected = [
+        {f"d{scale}": None if text is None else round(Decimal(text), scale) for scale in scales}
+        for text in texts
+    ]
+    query = "?select=" + ",".join(expected[0])
+    contents = contents_of(client, "decimals", query)
+    assert_equal(contents, types_of({f"d{n}": f"DECIMAL(38,{n})" for n in scales}), expected)
+    plain = [[None if one is None else f"{one:f}" for one in row.values()] for row in expected]
+    lines = contents["csv"].decode().splitlines()[1:]
+    assert [[one.strip('"') or None for one in line.split(",")] for line in lines] == plain
+    assert not re.search(rb"\d[eE]", contents["json"])
 
 
 def test_a_real_is_the_number_that_is_written(client):

@@ -329,6 +329,47 @@ def test_parameters_of_nobody_are_ignored(operator):
     assert plain.headers["link"] == more.headers["link"]
 
 
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *(("channel", "channels"), ("Channels", "channels"), ("campaign", "campaigns")),
+        *(("campaignTypes", "campaign_types"), ("campaign-type", "campaign_types")),
+        *(("page-size", "page_size"), ("pageSize", "page_size"), ("pagesize[]", "page_size")),
+        *(("startDate", "start_date"), ("start", "start_date"), ("end", "end_date")),
+        *(("ofset", "offset"), ("publications", "publication"), ("prodcuts", "products")),
+    ],
+)
+def test_nearly_the_name_of_a_parameter_is_refused(operator, route, name, meant):
+    """To ignore it would answer another question."""
+    answer = operator.get(route, params={name: "facebook"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].endswith(f" here; did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["utm_campaign", "utm_source", "campaign_id", "page", "q", "date", "send", "v", "a" * 5_000,
+     "callback", "sort", "format", "_", "channel_sales", "éà"],
+)  # fmt: skip
+def test_other_names_are_still_ignored(operator, name):
+    assert operator.get(WEEKS, params={name: "1"}).json() == operator.get(WEEKS).json()
+
+
+def test_lists_are_read_as_clients_write_them(operator):
+    plain = operator.get(WEEKS, params={"channels": ["tv", "radio"], "products": "product a"})
+    for query in (
+        "channels[]=tv&channels[]=radio&products[]=product+a",
+        "channels%5B%5D=tv&channels%5b%5d=radio&products=product%20a",
+        "channels[0]=tv&channels[1]=radio&products%5B0%5D=product+a",
+        "channels=radio&channels[]=tv&products=product+a",
+    ):
+        answer = operator.get(f"{WEEKS}?{query}")
+        assert answer.json() == plain.json()
+        assert answer.headers["etag"] == plain.headers["etag"]
+        assert answer.headers["link"] == plain.headers["link"]
+
+
 def test_empty_values_select_nothing(operator):
     """A form sends them for fields that were left alone."""
     plain, more = operator.get(WEEKS), operator.get(WEEKS + "?channels=&products=&products=")

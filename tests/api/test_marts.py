@@ -426,7 +426,7 @@ def test_one_row_by_itself(operator, ask_file):
         ("order=count().desc", "PGRST127", "is by an aggregate, a function or an embedded mart"),
         ("conversions.sum()=gt.5", "PGRST127", "is about an aggregate, which is not supported"),
         ("not.channel=eq.tv", "PGRST100", "as in channel=not.eq.value."),
-        ("channel=not.in.tv,radio", "PGRST100", "write it as channel=not.in.(value,value)."),
+        ("channel=not.in.tv,radio", "PGRST100", "write it as channel=not.in.(tv,radio)."),
         ("page=2", "PGRST100", "columns are select, order, and, or, limit, offset and publicat"),
         (
             "select=count()&order=channel",
@@ -464,6 +464,17 @@ def test_one_row_by_itself(operator, ask_file):
         ),
         ("date=is.null&" * 501, "PGRST100", "There are more than 500 conditions"),
         ("columns=channel", "PGRST127", "The parameter columns is for writing"),
+        ("select=count", "42703", "as an aggregate, write it as count()."),
+        ("select=channel,sum", "42703", "as an aggregate, write it as column.sum()."),
+        ("select=n:max", "42703", "as an aggregate, write it as column.max()."),
+        ("select=conversions.sum", "PGRST100", "; write it as conversions.sum()."),
+        ("channel=in.{tv,radio}", "PGRST100", "; write it as channel=in.(tv,radio)."),
+        ("channel=not.in.[tv]", "PGRST100", "; write it as channel=not.in.(tv)."),
+        ("channel=in.tv,radio", "PGRST100", "; write it as channel=in.(tv,radio)."),
+        ("channel=in.{tv", "PGRST100", "; write it as channel=in.(tv)."),
+        ("or=(channel.in.{tv,radio},date.is.null)", "PGRST100", " as channel.in.(tv,radio)."),
+        ("and=(channel.not.in.[tv])", "PGRST100", "; write it as channel.not.in.(tv)."),
+        ("channel=eq(any).{tv,radio}", "PGRST127", "several values write in.(value,value)."),
         ("publication=x", "PGRST000", "publication=x is not a whole number, 1 or more."),
     ],
 )
@@ -484,7 +495,12 @@ def test_a_number_becomes_the_decimal_that_it_is_written_as(operator, ask_file):
 
 
 def test_other_refusals(operator, client):
-    assert operator.get(CONVERSIONS, headers={"Accept-Profile": "meta"}).status_code == 406
+    for path in (CONVERSIONS, f"{CONVERSIONS}/changes?since=1"):
+        no_schema = operator.get(path, headers={"Accept-Profile": "meta"})
+        assert (no_schema.status_code, no_schema.json()["code"]) == (406, "PGRST106")
+        assert no_schema.json()["message"] == "There is no schema meta; there is public."
+    no_format = operator.get(CONVERSIONS, headers={"Accept": "image/png"})
+    assert (no_format.status_code, no_format.json()["code"]) == (406, "PGRST107")
     assert operator.get(CONVERSIONS, headers={"Accept-Profile": "public"}).status_code == 200
     unknown = client.get(f"{MARTS}/sources")
     assert unknown.status_code == 404

@@ -371,9 +371,9 @@ def test_the_rest_of_a_last_answer_is_not_kept_for_ever(wait_until):
         loop = asyncio.get_running_loop()
         for server in servers:
             await loop.connect_accepted_socket(made, server)
-        clients[0].sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        clients[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         clients[1].sendall(b"GET / HTTP/1.0\r\n\r\n")
-        clients[2].sendall(b"GET / HTTP/1.1\r\n\r\n")
+        clients[2].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 
         def left(closing):
             """Tell how many hold something."""
@@ -509,6 +509,8 @@ def refused_connections(server):
     ("sent", "status"),
     [
         (b"this is no HTTP\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
         (HEAD, 408),
         (POST + b"Content-Length: 70000\r\n\r\n", 413),
         (b"GET /" + b"a" * LONGEST_TARGET + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),

@@ -95,7 +95,10 @@ def test_unknown_paths_are_404(client, path):
     ("query", "told"),
     [
         ("foo=1", "There is no parameter 'foo' here; the known ones are date_cols, start, end"),
-        ("Start=2025-01-01", "There is no parameter 'Start'"),
+        ("Start=2025-01-01", "There is no parameter 'Start' here; did you mean start? The known"),
+        ("date-cols=x", "did you mean date_cols?"),
+        ("start[]=2025-01-01", "There is no parameter 'start%5B%5D' here; did you mean start?"),
+        ("date_cols[x]=date_relance", "There is no parameter 'date_cols%5Bx%5D'"),
         ("start=2025-13-01", "start=2025-13-01 is not a date; write it as 2025-01-31."),
         ("start=", "start= is not a date"),
         ("end=20250101", "end=20250101 is not a date"),
@@ -122,6 +125,45 @@ def test_reversed_dates(client, route):
     begun = "End date should be greater than start date"  # as the replaced service says
     assert detail == f"{begun} or equal to it: 2025-01-01 is before 2025-01-02."
     assert client.get(route, params={"start": "2025-01-01", "end": "2025-01-01"}).is_success
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/nowhere", 404),
+        ("/api/v1/marts/none", 404),
+        ("/api/v1/marts/none.csv", 404),
+        ("/api/v1/marts/none/changes", 404),
+        ("/api/v1/marts/lead_event_counts_weekly.xml", 404),
+        ("/api/v1/publications/3", 404),
+        ("/api/v1/publications/01", 404),
+        ("/docs/assets/none.js", 404),
+        ("/api/v1/marts/lead_event_counts_weekly.csv", 204),
+        ("/api/v1/marts/lead_event_counts_weekly/changes/", 204),
+        ("/docs/assets/start.js", 204),
+    ],
+)
+def test_options_of_what_is_not_there_are_404(client, path, status):
+    answer = client.options(path)
+    assert answer.status_code == status
+    if status == 204:
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+    else:
+        assert problem(answer, 404) == problem(client.get(path), 404)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", [ROUTE, "/api/v1/marts/lead_event_counts_weekly", "/docs"])
+def test_a_page_may_read_why_it_cannot_write(client, path, method):
+    """Browsers ask first, and show a page nothing of what they were not allowed to send."""
+    origin = {"Origin": "https://anywhere.example"}
+    asked = {**origin, "Access-Control-Request-Method": method}
+    answer = client.options(path, headers=asked)
+    assert answer.status_code == 204
+    assert method in answer.headers["access-control-allow-methods"].split(", ")
+    refused = client.request(method, path, headers=origin)
+    assert method in problem(refused, 405)
+    assert refused.headers["access-control-allow-origin"] == "*"
 
 
 def test_publications(client):
