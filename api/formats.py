@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
 if TYPE_CHECKING:
@@ -80,7 +79,8 @@ class _CsvWriter:
 def _plainly(decimals: pa.Array) -> pa.Array:
     """Write decimals without an exponent."""
     texts = decimals.cast(pa.string())
-    if not pc.any(pc.match_substring(texts, "E")).as_py():
+    data = texts.buffers()[-1]
+    if data is None or b"E" not in data.to_pybytes():
         return texts
     plain = [f"{Decimal(one):f}" if one and "E" in one else one for one in texts.to_pylist()]
     return pa.array(plain, pa.string())

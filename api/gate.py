@@ -81,7 +81,8 @@ class Gate:
 
 def wrong_with(scope: HTTPScope) -> Wrong | None:
     """Say what is wrong with a request's head, if something is."""
-    path: bytes = scope["raw_path"] or quote(scope["path"]).encode()
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"]).encode() if raw is None else raw
     return (
         _wrong_with_fields(merge_repeated(scope["headers"]))
         or _wrong_with_path(path)

@@ -42,7 +42,9 @@ def refusal(
     else:
         name = request_id(dict(scope["headers"]).get(b"x-request-id"))
         named = [(b"x-request-id", name)]
-    body = _problem(status, detail, scope["path"], name)
+    raw: bytes | None = scope.get("raw_path")
+    path = scope["path"] if raw is None else raw.decode("latin-1")
+    body = _problem(status, detail, path, name)
     lines = [*_lines(body, more), *named]
     return start(status, lines), whole(b"" if scope["method"] == "HEAD" else body)
 

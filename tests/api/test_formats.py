@@ -2,7 +2,7 @@
 
 import io
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from time import monotonic
 
 import duckdb
@@ -145,8 +145,13 @@ def test_decimals_are_written_without_an_exponent(client):
     """Zero and small ones too: Arrow by itself writes 0E-10."""
     scales = (0, 6, 7, 10, 18, 37)
     texts = ("0", "1", "-1", "0.000001", "0.0000001", "-0.0000000001", "0.000000000000000001", None)
+    exact = Context(prec=60)
     expected = [
-        {f"d{scale}": None if text is None else round(Decimal(text), scale) for scale in scales}
+        {
+            f"d{scale}": text
+            and exact.plus(Decimal(text).quantize(Decimal(1).scaleb(-scale), context=exact))
+            for scale in scales
+        }
         for text in texts
     ]
     query = "?select=" + ",".join(expected[0])

@@ -363,7 +363,7 @@ def test_one_row_by_itself(operator, ask_file):
             "fts is not supported here; there are eq, neq, gt, gte, lt, lte, like, ilike, in, is,",
         ),
         ("or=(channel.match.tv)", "PGRST127", "The operator match is not supported here; there"),
-        ("channel=eq(any).{tv}", "PGRST127", "The modifier eq(any) is not supported here."),
+        ("channel=eq(any).{tv}", "PGRST127", "The modifier eq(any) is not supported here; for one"),
         ("date=eq.tomorrow", "22P02", "'tomorrow' is none; write a date as 2026-01-31."),
         ("conversions=gt.many", "22P02", "conversions is DOUBLE, and 'many' is none; write a"),
         ("conversions=in.(1,two)", "22P02", "'two' is none; write a number, such as 12.5."),

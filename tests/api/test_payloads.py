@@ -233,7 +233,11 @@ def test_payloads_as_headers(asking, name):
     for payload in PAYLOADS:
         if re.fullmatch(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*", payload) and len(payload) < 4000:
             # No client sends another header.
-            hold(asking.get(NUMBERS, headers={name: payload}))
+            answer = asking.get(NUMBERS, headers={name: payload})
+            if answer.status_code == 431:
+                assert payload.count(",") >= 100
+            else:
+                hold(answer)
     assert whole(asking) == before
 
 

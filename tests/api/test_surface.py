@@ -133,7 +133,7 @@ def test_reversed_dates(client, route):
         ("/nowhere", 404),
         ("/api/v1/marts/none", 404),
         ("/api/v1/marts/none.csv", 404),
-        ("/api/v1/marts/none/changes", 404),
+        ("/api/v1/marts/none/changes?since=1", 404),
         ("/api/v1/marts/lead_event_counts_weekly.xml", 404),
         ("/api/v1/publications/3", 404),
         ("/api/v1/publications/01", 404),
