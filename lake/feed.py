@@ -54,9 +54,15 @@ def changed_rows(
     has = pa.schema(table.schema().to_arrow())
     schema = pa.schema([*(has.field(name) for name in columns), CHANGE_TYPE, *added])
     partitions = [has.field(name) for name in table.metadata().partition_columns if name in columns]
-    commits = filter(None, map(log.entry, range(since + 1, table.version() + 1)))
+    commits = [*filter(None, map(log.entry, range(since + 1, table.version() + 1)))]
     known = [file for commit in commits for file in _changed_files(commit, partitions)]
-    files = files_of(log.place, table, watch_over(log.place))
+    sizes = {
+        unquote(file["path"]): file["size"]
+        for commit in commits
+        for file in commit.having("add", "remove", "cdc")
+        if "size" in file
+    }
+    files = files_of(log.place, table, watch_over(log.place), sizes)
     return of_files(known, schema, files, SparingDataset)
 
 

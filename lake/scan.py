@@ -28,7 +28,7 @@ from lake.properties import columns_are_mapped
 from lake.store_files import StoreFiles, Watch, watch_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from deltalake import DeltaTable
 
@@ -172,15 +172,23 @@ def scan(
     return dataset(table, files_of(place, table, watch), added, kind)
 
 
-def files_of(place: Place, table: DeltaTable, watch: Watch | None) -> FileSystem:
-    """Return the files of a table, whose failures are told to a watch if there is one.
+def files_of(
+    place: Place, table: DeltaTable, watch: Watch | None, further: Mapping[str, int] | None = None
+) -> FileSystem:
+    """Return the files of a table.
 
     On this machine PyArrow reads them itself: delta-rs' files would take Python's lock at each
     read, and twice as long where there are many.
+
+    Args:
+        place: Where the table is.
+        table: The table at its version.
+        watch: Where failures are told, if it is in an object store.
+        further: The sizes of files that are not of that version, by their paths.
     """
     if place.folder is not None:
         return SubTreeFileSystem(str(place.folder.absolute()), LocalFileSystem())
-    return PyFileSystem(StoreFiles(table, watch or Watch(place)))
+    return PyFileSystem(StoreFiles(table, watch or Watch(place), further))
 
 
 @contextmanager

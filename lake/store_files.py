@@ -16,7 +16,7 @@ from lake.errors import LakeError, TableBroken
 from lake.failures import way_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from deltalake import DeltaTable
 
@@ -95,17 +95,22 @@ class StoreFile:
 class StoreFiles(DeltaStorageHandler):
     """The files of one version of a table."""
 
-    def __init__(self, table: DeltaTable, watch: Watch) -> None:
+    def __init__(
+        self, table: DeltaTable, watch: Watch, further: Mapping[str, int] | None = None
+    ) -> None:
         """Prepare to read; the store is not asked yet.
 
         Args:
             table: The table at its version.
             watch: Where failures are told.
+            further: The sizes of other files, by their paths. A file of unknown size is asked for
+                when it is opened, and where that fails PyArrow has been seen to hang.
         """
         added = pa.table(table.get_add_actions())
         paths = map(unquote, added["path"].to_pylist())
         sizes = dict(zip(paths, added["size_bytes"].to_pylist(), strict=True))
-        super().__init__(table.table_uri, {**watch.place.options}, sizes)
+        known = sizes | dict(further or {})
+        super().__init__(table.table_uri, {**watch.place.options}, known)
         self._watch = watch
 
     def open_input_file(self, path: str) -> pa.PythonFile:

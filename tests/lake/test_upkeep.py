@@ -363,7 +363,6 @@ def test_a_lake_without_tables_is_a_sentence(lake, command):
     ("arguments", "sentence"),
     [
         (["vacuum", "--older-than", "soon"], "'soon' is no time: give days or hours"),
-        (["history"], "Missing argument"),
         (["history", "leads", "--limit", "0"], "0 is not in the range"),
         (["status", "sales"], "'sales' is not one of"),
         (["compact", "leads_rejects"], "'leads_rejects' is not one of"),

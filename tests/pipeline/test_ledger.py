@@ -179,20 +179,20 @@ def test_deletion_vectors_and_unknown_features_are_counted_in_full(leads: KeptLe
     assert changes_since(leads, seen).reason == "its version 4 has deletion vectors"
 
 
-def test_what_delta_rs_cannot_find_in_the_feed_is_counted_in_full(tmp_path: Path) -> None:
-    """It does not decode the names of partitions in the feed's paths."""
+def test_a_feed_that_lost_a_file_is_counted_in_full(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", "b"], "origin": ["é/ç", "plain"]})
     write_deltalake(
         tmp_path / "leads", table, partition_by=["origin"], configuration={FEED: "true"}
     )
     kept = KeptLeads(tmp_path / "leads", Random(7))  # noqa: S311 - it keeps no secret
     seen = seen_at(kept, 0)
-    DeltaTable(kept.folder).update(updates={"id": "'c'"}, predicate="id = 'b'")
-    assert changes_since(kept, seen).mode is Mode.CHANGES
-    DeltaTable(kept.folder).update(updates={"id": "'d'"}, predicate="id = 'a'")
+    DeltaTable(kept.folder).update(updates={"id": "'c'"}, predicate="id = 'a'")
+    assert rows(changes_since(kept, seen)) == [("a", "update_preimage"), ("c", "update_postimage")]
+    (told,) = kept.folder.glob("_change_data/*/*.parquet")
+    told.unlink()
     changes = changes_since(kept, seen)
     assert changes.mode is Mode.FULL
-    assert changes.reason == "1 of the files that tell the changes of version 2 is gone"
+    assert changes.reason == "1 of the files that tell the changes of version 1 is gone"
 
 
 def test_a_damaged_entry_is_counted_in_full(leads: KeptLeads) -> None:
