@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import click
 
-from benchmarks import build, ledger, loads, marketing, marts, overload, publishing, serving, swaps
+from benchmarks import (
+    build,
+    large_loads,
+    ledger,
+    loads,
+    marketing,
+    marts,
+    overload,
+    publishing,
+    serving,
+    swaps,
+)
 
 
 @click.group(help=__doc__)
@@ -13,6 +24,7 @@ def main() -> None:
 
 
 main.add_command(build.command)
+main.add_command(large_loads.command)
 main.add_command(ledger.command)
 main.add_command(loads.command)
 main.add_command(marketing.command)

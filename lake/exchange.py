@@ -1,10 +1,13 @@
-"""Replaces some rows of a large table by their keys, in memory that does not grow with the table.
+"""Replaces rows of a table in memory that does not grow with it, where a merge's does.
 
 delta-rs' merge holds back the rows of every file until one of them is updated, so the files that
 it leaves alone are in memory as a whole in the end: 6 GB of 20 million leads. Replacing what a
 predicate finds rewrites the files that hold such rows, and no others, a batch at a time. That is
 one commit as well. Its change data feed has a ``delete`` with the row as it was and an ``insert``
 with the row as it is, where a merge has an ``update_preimage`` and an ``update_postimage``.
+
+A merge also holds all rows that it is given. Where those are very many the whole table is written
+anew instead, and its feed has every row twice.
 """
 
 from __future__ import annotations
@@ -37,6 +40,9 @@ MOST = 10_000
 """Keys that are named in one predicate. Each is 20 bytes in the log and 5 kB while it is looked
 for."""
 
+MERGED = 1_000_000
+"""Rows to update from which on a table is written anew: a merge takes 500 bytes for each."""
+
 STACK = 64 * 2**20
 """Bytes of address space for delta-rs to go through a predicate, which takes 400 a key. What is not
 used costs nothing; a stack that is too small ends the process."""
@@ -53,10 +59,42 @@ def is_open_to(contract: TableContract, table: DeltaTable) -> bool:
     types = {field.name: field.type for field in table.schema().fields}
     if [types[name] for name in contract.key] != [PrimitiveType("string")]:
         return False
-    if features(table) - DATASET_FEATURES:
+    if not can_rewrite(table):
         return False
     counts = pa.table(table.get_add_actions())["num_records"]
     return bool(counts.null_count) or (pc.sum(counts).as_py() or 0) >= LARGE
+
+
+def can_rewrite(table: DeltaTable) -> bool:
+    """Tell whether a table has no feature that :func:`rewrite` has not been tried with."""
+    return not features(table) - DATASET_FEATURES
+
+
+def rewrite(
+    place: Place, table: DeltaTable, rows: pa.RecordBatchReader, commit: CommitProperties
+) -> None:
+    """Put rows in the place of all that a table has, in the version after the one that is open.
+
+    Args:
+        place: Where the table is.
+        table: The table; columns it does not have are added.
+        rows: Read once, batch by batch.
+        commit: What is committed with them.
+
+    Raises:
+        TableBusy: Another writer's commit has become that version.
+        StoreFailed: The object store has failed.
+        TableBroken: It cannot be written.
+    """
+    with tables.writing(place, table.version()):
+        write_deltalake(
+            table,
+            rows,
+            mode="overwrite",
+            schema_mode="merge",
+            writer_properties=tables.SNAPPY,
+            commit_properties=traced(commit),
+        )
 
 
 def exchange(

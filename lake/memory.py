@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
-from lake.errors import SettingInvalid
+from lake.errors import SettingInvalid, reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AMOUNT = re.compile(
     r"([1-9]\d{0,5}(\.\d{1,3})?|0\.[1-9]\d{0,2}) ?[MGT](i?B)?", re.ASCII | re.IGNORECASE
 )
 """An amount as DuckDB reads it: ``512MB``, ``1.5 GiB``. In a few kilobytes nothing is built."""
+
+TEMPORARY = "max_temp_directory_size"
+"""What DuckDB names where the disk is full that memory goes to: to it that is out of memory too."""
 
 
 def limit() -> str:
@@ -35,3 +42,17 @@ def check(amount: str) -> None:
             f'LEADMARTS_MEMORY (or memory_limit in profiles.yml) is "{amount[:40]}"; set it to an '
             "amount of memory, such as 512MB or 4GB."
         )
+
+
+def no_room(place: str, folder: Path, limit: str, error: Exception) -> str:
+    """Say whether memory or disk is short, and what to do."""
+    said = str(error)
+    if ("Out of Memory" in said or "failed to allocate" in said) and TEMPORARY not in said:
+        return (
+            f"{place} cannot be sorted out in {limit} of memory ({reason(error)}): set "
+            "LEADMARTS_MEMORY to more, such as 2GB. Nothing was loaded."
+        )
+    return (
+        f"{place} cannot be sorted out in {folder} ({reason(error)}): make room there for a few "
+        "times its size, or name another folder with TMPDIR. Nothing was loaded."
+    )

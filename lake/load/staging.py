@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake import memory
-from lake.errors import InputRejected, reason
+from lake.errors import InputRejected
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from lake.contracts import TableContract
     from lake.load.chunks import Chunk, Source
     from lake.places import Place
-
-TEMPORARY = "max_temp_directory_size"
-"""What DuckDB names where the disk is full that memory goes to: to it that is out of memory too."""
 
 TOGETHER, TOGETHER_BYTES = 200_000, 32 * 2**20
 """How many rows, or bytes of them, are inserted together: fewer at a time take longer."""
@@ -247,22 +244,8 @@ def staging(
                 yield Staging(database, source, contract, table, zone)
         except NO_ROOM as error:
             raise InputRejected(
-                _no_room(source.place, Path(folder).parent, limit, error)
+                memory.no_room(source.place, Path(folder).parent, limit, error)
             ) from error
-
-
-def _no_room(place: str, folder: Path, limit: str, error: Exception) -> str:
-    """Say whether memory or disk is short, and what to do."""
-    said = str(error)
-    if ("Out of Memory" in said or "failed to allocate" in said) and TEMPORARY not in said:
-        return (
-            f"{place} cannot be sorted out in {limit} of memory ({reason(error)}): set "
-            "LEADMARTS_MEMORY to more, such as 2GB. Nothing was loaded."
-        )
-    return (
-        f"{place} cannot be sorted out in {folder} ({reason(error)}): make room there for a few "
-        "times its size, or name another folder with TMPDIR. Nothing was loaded."
-    )
 
 
 def _blank(array: pa.Array) -> list[int]:

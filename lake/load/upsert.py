@@ -67,7 +67,8 @@ def upsert(
         schema = _grown(staging, contract.schema)
         tables.create(place, staging.rows("staged", schema), commit)
         return Upserted(total, 0, 0)
-    whole = exchange.is_open_to(contract, table)
+    few, many = exchange.is_open_to(contract, table), exchange.can_rewrite(table)
+    whole = few or (many and total > exchange.MERGED)
     inserted, updated = _compare(staging, contract, place, table, whole=whole)
     if inserted or updated:
         if updated:
@@ -76,14 +77,30 @@ def upsert(
         brought = pa.schema([field for field in grown if field.name in staging.columns.types])
         if not updated:  # a merge would write the whole table anew
             tables.append(place, table, staging.rows("changed", brought), commit)
-        elif whole and inserted + updated <= exchange.MOST:
+        elif few and inserted + updated <= exchange.MOST:
             (key,) = contract.key
             rows = staging.rows("changed", grown).read_all()
             exchange.exchange(place, table, rows, key, commit)
+        elif whole and updated > exchange.MERGED:
+            with staging.beside("target", place, table):
+                _gather(staging, contract)
+                exchange.rewrite(place, table, staging.rows("written", grown), commit)
         else:
             updates = staging.rows("changed", brought)
             tables.merge(place, table, updates, contract.key, commit)
     return Upserted(inserted, updated, total - inserted - updated)
+
+
+def _gather(staging: Staging, contract: TableContract) -> None:
+    """Make a view ``written`` of all rows that the table is to have."""
+    key = ", ".join(map(quoted, contract.key))
+    staging.database.execute(
+        f"""
+        create or replace temp view written as
+        select * from changed
+        union all by name select target.* from target anti join changed using ({key})
+        """  # noqa: S608 - quoted names
+    )
 
 
 def _grown(staging: Staging, schema: pa.Schema) -> pa.Schema:
@@ -138,13 +155,17 @@ def _compare(
         staging.database.execute(
             f"""
             create or replace table changed as
-            select not {new_key} as {KNOWN}, {selected}
+            select s.{LINE}, not {new_key} as {KNOWN}, {selected}
             from target as t right join staged as s on {" and ".join(matches)}
             where {" or ".join(differences)}
-            -- A key that another writer left twice in the table is still one row here.
-            qualify row_number() over (partition by s.{LINE}) = 1
             """  # noqa: S608 - quoted names
         )
-    counts = f"select count(*) filter (not {KNOWN}), count(*) filter ({KNOWN}) from changed"  # noqa: S608 - a constant
-    inserted, updated = staging.database.execute(counts).fetchall()[0]
+    counts = f"""
+        select count(distinct {LINE}) < count(*), count(*) filter (not {KNOWN}),
+            count(distinct {LINE}) filter ({KNOWN}) from changed
+    """  # noqa: S608 - constants
+    ((twice, inserted, updated),) = staging.database.execute(counts).fetchall()
+    if twice:  # a key that another writer left twice in the table is still one row here
+        first = f"select min(rowid) from changed group by {LINE}"  # noqa: S608 - a constant
+        staging.database.execute(f"delete from changed where rowid not in ({first})")  # noqa: S608
     return inserted, updated

@@ -311,7 +311,7 @@ def test_a_table_with_a_day_of_no_calendar_can_be_loaded_into(lake):
 @pytest.mark.parametrize(
     ("cells", "kept"),
     [
-        (pa.array([1, None], pa.duration("ns")), "PT0S"),
+        (pa.array([1, None], pa.duration("ns")), "P0D"),
         (pa.array([1_500, None], pa.time64("ns")), "00:00:00.000001"),
         (pa.array([2**62, None], pa.timestamp("us", "UTC")), None),
         (pa.array([0, None], pa.timestamp("us", "No/Where")), "1970-01-01T00:00:00Z"),

@@ -124,6 +124,34 @@ def test_too_many_rows_to_name_are_merged(lake, large, monkeypatch):
     assert {kind for _, kind in lake.changes(1)} == {"update_preimage", "update_postimage"}
 
 
+@pytest.mark.parametrize("partition", [None, ["owner"]])
+def test_a_table_of_which_very_many_rows_change_is_written_anew(lake, monkeypatch, partition):
+    """In one commit: what the file lacks stays, and a key that was there twice is one row."""
+    monkeypatch.setattr(exchange, "MERGED", 2)
+    rows = {
+        "id": ["a", "b", "c", "d", "d"],
+        "owner": ["x", "x", "y", "z", "z"],
+        "n": [1, 2, 3, 4, 4],
+    }
+    on = {"delta.enableChangeDataFeed": "true"}
+    write_deltalake(lake.folder("leads"), pa.table(rows), partition_by=partition, configuration=on)
+    content = "id,owner,new\na,1,\nb,2,v\nd,3,\ne,4,\nc,y,\n"
+    assert lake.counts("1.csv", content) == (1, 3, 1, 0)
+    assert lake.by_id() == {
+        "a": {"owner": "1", "n": 1},
+        "b": {"owner": "2", "n": 2, "new": "v"},
+        "c": {"owner": "y", "n": 3},
+        "d": {"owner": "3", "n": 4},
+        "e": {"owner": "4"},
+    }
+    assert lake.versions() == {"leads": 1}
+    assert len(lake.rows()) == 5
+    assert {kind for _, kind in lake.changes(1)} == {"delete", "insert"}
+    assert lake.counts("1.csv", content) == (0, 0, 5, 0)
+    assert lake.counts("2.csv", "id,owner\na,9\nb,2\nc,y\n") == (0, 1, 2, 0)
+    assert lake.changes(2) == [("a", "update_postimage"), ("a", "update_preimage")]
+
+
 def test_as_many_rows_as_may_be_named_can_be_exchanged(lake, large):
     """A stack that were too small for the predicate would end the process."""
     ids = [f"{n:016x}" for n in range(exchange.MOST)]

@@ -49,7 +49,8 @@ class There:
         file.parent.mkdir(exist_ok=True)
         file.write_text(content)
         done = self.run("python", "-m", "lake", "load", table, str(file), **environment)
-        assert done.returncode == 0, done.stdout
+        rejected = ",no," in content  # of these few rows, so it is more than a tenth
+        assert done.returncode == int(rejected), done.stdout
 
     @property
     def pointer(self) -> bytes:

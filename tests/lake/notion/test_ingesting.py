@@ -62,3 +62,23 @@ def test_create_edit_trash_restore(notion):
     bob.trashed = False
     assert notion.counts() == (0, 1, 2, 0, 0)
     assert notion.lake.by_id()[bob.id]["deleted"] is False
+
+
+def test_half_an_emoji_is_mended_and_the_other_pages_are_loaded(notion):
+    """Notion cuts some texts in the middle of one."""
+    cut = notion.workspace.create({"Nom": text("Ada \ud83d"), "Score": 1})
+    whole = notion.workspace.create({"Nom": text("Bob \U0001f600"), "Score": 2})
+    assert notion.counts() == (2, 0, 0, 0, 0)
+    names = {key: lead["nom"] for key, lead in notion.lake.by_id().items()}
+    assert names == {cut.id: "Ada \N{REPLACEMENT CHARACTER}", whole.id: "Bob \U0001f600"}
+    assert notion.counts() == (0, 0, 2, 0, 0)
+
+
+def test_a_page_of_a_date_only_can_be_trashed(notion):
+    """The table has no attribute then, and no lead of Notion's that is not deleted."""
+    page = notion.workspace.create({"Date de relance": {"start": "2026-03-01"}})
+    assert notion.counts() == (1, 0, 0, 0, 0)
+    page.trashed = True
+    assert notion.counts() == (0, 0, 0, 0, 1)
+    for _ in range(2):
+        assert notion.counts() == (0, 0, 0, 0, 0)
