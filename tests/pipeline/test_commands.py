@@ -149,7 +149,7 @@ def test_a_day_that_no_format_can_write_is_counted_apart_and_stops_nothing(
             ("date_prise_contact", date(9999, 12, 31), "too late", 2),
             ("date_relance", date(9999, 12, 31), "too late", 1),
         ]
-        assert marts.sql("select count(*) from lead_event_counts_daily").fetchone() == (2,)
+        assert marts.sql("select count(*) from lead_event_counts_daily").fetchall() == [(2,)]
 
 
 def test_leads_without_a_single_event_publish_nothing(
