@@ -53,11 +53,13 @@ union all
 select
     error(
         'There are leads, but not one of them has any of the five events '
-        || '({{ lead_event_types() | join(", ") }}): look at how the columns of the lake are called, '
-        || 'and load a file with at least one event date.'
+        || '({{ lead_event_types()[:2] | join(", ") }}, ...): look at how the columns of the '
+        || 'lake are called, and load a file with at least one event date.'
     ) as event_type,
     null as event_date,
     null as leads,
     null as implausible
-from (select lead_id from {{ leads }} limit 1) as any_lead
-where not exists (select 1 from counted)
+from bounds
+where
+    exists (select 1 from {{ leads }})
+    and not exists (select 1 from counted)

@@ -57,7 +57,10 @@ differences as (
 
     union all
 
-    select changed.*
+    select
+        changed.event_type,
+        changed.event_date,
+        changed.leads
     from changed
     inner join comparable on comparable.is_earlier
 
@@ -66,16 +69,16 @@ differences as (
     select
         event_type,
         event_date,
-        -leads
+        -leads as leads
     from full_count
 
 ),
 
 {%- endif %}
 
-checksum as (
+all_rows as (
 
-    select {{ lead_ledger_checksum() }} as checksum
+    select {{ lead_ledger_checksum() }} as checksum_now
     from {{ ledger }}
 
 )
@@ -84,8 +87,8 @@ select
     'the ledger is not as the last build left it' as difference,
     null as event_date,
     null as leads
-from checksum
-where checksum.checksum is distinct from (select last_entry.checksum from last_entry)
+from all_rows
+where all_rows.checksum_now is distinct from (select last_entry.checksum from last_entry)
 {%- if in_full and plan.mode != 'aside' %}
 
 union all

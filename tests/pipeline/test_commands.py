@@ -122,6 +122,74 @@ def test_implausible_dates_are_published_in_a_mart_of_their_own(
         ).fetchall() == [(date(2000, 1, 1), 1)]
 
 
+def test_a_day_that_no_format_can_write_is_counted_apart_and_stops_nothing(
+    project: Project,
+) -> None:
+    """Another writer's usual "for ever", a year of five digits, and days before the year 1."""
+    forever = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # in Paris the year 10000
+    moments = [datetime(2025, 1, 5, tzinfo=UTC), forever, None, None]
+    days = pa.array([20_000, 6_700_000, 2**31 - 1, -1_000_000], pa.int32()).cast(pa.date32())
+    leads = pa.table(
+        {
+            "id": list("abcd"),
+            "date_relance": pa.array(moments, pa.timestamp("us", tz="UTC")),
+            "date_prise_contact": days,
+        }
+    )
+    without_statistics = {"delta.dataSkippingNumIndexedCols": "0"}  # days that Python cannot read
+    write_deltalake(project.leads, leads, configuration=without_statistics)
+    build = project.dbt("build")
+    assert build.returncode == 0, build.stdout
+    with duckdb.connect(str(project.data / "marts.duckdb"), read_only=True) as marts:
+        assert marts.sql(
+            "select event_type, event_date, reason, leads from lead_event_counts_implausible "
+            "order by all"
+        ).fetchall() == [
+            ("date_prise_contact", date(1, 1, 1), "too early", 1),
+            ("date_prise_contact", date(9999, 12, 31), "too late", 2),
+            ("date_relance", date(9999, 12, 31), "too late", 1),
+        ]
+        assert marts.sql("select count(*) from lead_event_counts_daily").fetchall() == [(2,)]
+
+
+def test_leads_without_a_single_event_publish_nothing(
+    project: Project, write_leads: Callable[..., None]
+) -> None:
+    write_leads(project.leads, [{"id": "a"}, {"id": "b"}])
+    for command in ("build", "run"):
+        done = project.dbt(command)
+        assert done.returncode == 1
+        said = " ".join(done.stdout.split())
+        assert "There are leads, but not one of them has any of the five events (date_" in said
+        assert "Traceback" not in done.stdout
+    assert pointer(project) is None
+    write_leads(project.leads, [{"id": "c", "date_relance": date(2025, 1, 1)}])
+    assert project.dbt("run").returncode == 0
+    write_leads(project.leads, [{"id": "d", "deleted": True}], mode="overwrite")
+    assert project.dbt("run").returncode == 0  # there is no lead any more
+
+
+def test_a_variable_that_nothing_reads_is_refused_with_the_near_name(
+    built: Project, tmp_path: Path
+) -> None:
+    first = pointer(built)
+    for command in (("run",), ("test",), ("build", "-s", "stg_leads"), ("source", "freshness")):
+        done = built.dbt(*command, "--vars", "{lead_version: 0}")
+        assert done.returncode != 0
+        sentence = "There is no variable lead_version: did you mean leads_version?"
+        assert done.stdout.count(sentence) == 1, done.stdout
+        assert "Traceback" not in done.stdout
+    assert pointer(built) == first
+    root = tmp_path / "checkout"
+    root.mkdir()
+    for name in ("profiles.yml", "models", "macros", "seeds", "tests"):
+        (root / name).symlink_to(ROOT / name)
+    own = (ROOT / "dbt_project.yml").read_text().replace("vars:\n", "vars:\n  of_my_own: 1\n")
+    (root / "dbt_project.yml").write_text(own)
+    done = built.dbt("run", "-s", "stg_leads", "--vars", "{of_my_own: 2}", cwd=root)
+    assert done.returncode == 0, done.stdout
+
+
 def test_both_bounds_of_plausible_dates_are_variables(built: Project) -> None:
     def implausible(variables: str) -> Any:
         build = built.dbt("build", "--vars", variables)

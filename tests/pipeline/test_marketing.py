@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections import defaultdict
 from datetime import date, timedelta
@@ -15,8 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import jinja2
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +30,16 @@ if TYPE_CHECKING:
 
 OWN = Path(__file__).with_name("marketing.csv")
 FILE = Path(os.environ.get("LEADMARTS_MARKETING_CSV", OWN))
-PRECISION = 1e-15  # of a sum that was rounded to a double once, and to 18 places before
 MEASURED = (
     "select product, campaign_type, campaign, channel, date, conversions "
     "from marketing_conversions order by all"
 )
 WEEKS = "select channel, year, week, week_start, semaine, sales from channel_sales_weekly"
+
+MACROS = Path(__file__).parents[2] / "macros"
+EXACT_SUM = jinja2.Template(
+    (MACROS / "sums.sql").read_text() + "{{ exact_sum('conversions') }}"
+).render()
 
 DEMO_USER = ("marketing_op", "marketing_op_supersecret")
 
@@ -71,7 +80,7 @@ def manifest(project: Project) -> Any:
 def assert_equal(rows: list[tuple[Any, ...]], expected: dict[Any, Fraction]) -> None:
     assert [row[:-1] for row in rows] == sorted(expected)
     for *key, value in rows:
-        assert value == pytest.approx(float(expected[tuple(key)]), rel=PRECISION, abs=1e-18)
+        assert value == float(expected[tuple(key)])
 
 
 @pytest.fixture(scope="session")
@@ -166,6 +175,9 @@ def test_a_table_that_nobody_loaded_is_empty_and_a_warning_says_so(built: Projec
     assert read(built, "from lead_event_counts_daily") == []
     freshness = built.dbt("source", "freshness")
     assert freshness.returncode == 0, freshness.stdout
+    assert "WARN freshness of lake.leads " in freshness.stdout
+    assert "PASS freshness of lake.marketing_conversions " in freshness.stdout
+    assert "There is no Delta table leads at" in freshness.stdout
 
 
 def test_a_table_whose_place_was_set_must_be_there(built: Project) -> None:
@@ -206,3 +218,74 @@ def test_repeats_that_another_writer_left_are_summed(
     assert build.returncode == 0, build.stdout
     twice = {key: 2 * conversions for key, conversions in sums(FILE).items()}
     assert_equal(read(project, MEASURED), twice)
+
+
+def test_rows_that_cannot_be_counted_are_left_out_and_the_rest_is_published(
+    project: Project, write_leads: Callable[..., None]
+) -> None:
+    write_leads(project.leads, [{"id": "a", "date_relance": date(2025, 1, 1)}])
+    day = date(2025, 1, 6)
+    rows = [
+        ("a", "tv", day, 2259.87),
+        ("b", "tv", day, 1087.93),
+        ("c", "tv", day, 1e12),
+        ("d", "tv", day, None),
+        ("e", "tv", day, math.nan),
+        ("e", "tv", day, math.inf),
+        ("f", "tv", day, 1e20),
+        ("g", "tv", day, 1e25),
+        ("h", None, day, 1.0),
+        (None, "tv", day, 1.0),
+        ("i", "tv", None, 1.0),
+    ]
+    names = ("product", "channel", "date", "conversions")
+    table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+    far = pa.array([6_700_000, -1_000_000], pa.int32()).cast(pa.date32())
+    late = pa.table({"product": ["j", "k"], "channel": ["tv"] * 2, "date": far})
+    late = late.append_column("conversions", pa.array([1.0, 1.0]))
+    whole = pa.concat_tables([table, late])
+    for name in ("campaign", "campaign_type"):
+        whole = whole.append_column(name, pa.array(["branding"] * len(whole)))
+    write_deltalake(
+        project.data / "lake" / "marketing_conversions",
+        whole,
+        configuration={"delta.dataSkippingNumIndexedCols": "0"},  # days that Python cannot read
+    )
+    build = project.dbt("build")
+    assert build.returncode == 0, build.stdout
+    assert (
+        "Of the rows of the lake that stg_marketing_conversions reads, the marts leave out: "
+        "3 because a part of the key is null, 2 because the conversions are NaN or infinite, "
+        "2 because the conversions are beyond 1e12, "
+        "2 because the date is not in the years 1 to 9999." in " ".join(build.stdout.split())
+    )
+    assert read(project, "select product, conversions from marketing_conversions order by 1") == [
+        ("a", 2259.87),
+        ("b", 1087.93),
+        ("c", 1e12),
+        ("d", 0.0),
+    ]
+    assert read(project, "select sales from channel_sales_weekly") == [(1e12 + 3347.8,)]
+    assert read(project, "select sum(date_relance) from lead_event_counts_daily") == [(1,)]
+    assert manifest(project)["build"]["tests"] == "warned"
+
+
+@given(
+    numbers=st.lists(
+        st.one_of(
+            st.decimals(-5000, 5000, places=2).map(float),
+            st.decimals(0, 10**6, places=6).map(float),
+            st.integers(-(10**12), 10**12).map(float),
+            st.floats(1e-3, 1e9).map(lambda number: round(number, 12)),
+        ),
+        min_size=1,
+        max_size=50,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_sums_are_those_of_the_numbers_as_they_are_written(numbers: list[float]) -> None:
+    """The double nearest to the exact sum of the shortest texts, in any order of rows."""
+    exact = sum(Fraction(repr(number)) for number in numbers)
+    for ordered in (numbers, sorted(numbers)):
+        query = f"select {EXACT_SUM} from (select unnest(?::double[]) as conversions)"
+        assert duckdb.execute(query, [ordered]).fetchall() == [(float(exact),)]
