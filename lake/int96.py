@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.dataset import SparingDataset, dataset
+from lake.dataset import dataset
 from lake.errors import TableBroken
 from lake.scan import files_of
 from lake.store_files import watch_over
@@ -47,13 +47,17 @@ def refuse(what: str, place: Place, table: DeltaTable, deed: str) -> None:
     moments = [f for f in pa.schema(table.schema().to_arrow()) if pa.types.is_timestamp(f.type)]
     if not moments:
         return
-    rows = dataset(table, files_of(place, table, watch_over(place)), kind=SparingDataset)
+    rows = dataset(table, files_of(place, table, watch_over(place)))
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         old = {name for names in pool.map(_int96, rows.get_fragments()) for name in names}
     lost = [
         field.name
         for field in moments
-        if field.name in old and rows.scanner(columns=[], filter=_beyond(field)).count_rows()
+        if field.name in old
+        and any(
+            file.count_rows(schema=rows.schema, filter=_beyond(field))
+            for file in rows.get_fragments()
+        )
     ]
     if lost:
         raise TableBroken(
