@@ -47,7 +47,7 @@ def refusal_of(version: str, target: bytes, hosts: Sequence[bytes]) -> Wrong | N
     if version not in VERSIONS:
         return (
             505,
-            f"This server speaks HTTP/1.1 and HTTP/1.0, not HTTP/{version}; ask it in those.",
+            f"This server speaks HTTP/1.1 and HTTP/1.0, not HTTP/{version}; ask in one.",
         )
     if len(hosts) > 1:
         return SEVERAL_HOSTS

@@ -288,7 +288,7 @@ def test_a_page_may_read_why_it_is_refused():
     assert not admission.refuse({**scope, "method": "OPTIONS"})
 
 
-@pytest.mark.filterwarnings("ignore:.*Inferred dependency")
+@pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 def test_a_preflight_takes_no_place(monkeypatch, tmp_path):
     """Nor a turn: those who are let in, and wait, keep no page from its question."""
     monkeypatch.setenv("LEADMARTS_DATA", str(tmp_path))
