@@ -11,7 +11,7 @@ from litestar.enums import ScopeType
 from loguru import logger
 
 from api.auth.routes import PATHS as SIGNING_IN
-from api.cors import VARYING
+from api.cors import VARYING, is_preflight
 from api.hosts import PROBES
 from api.refusals import SOON, refusal
 
@@ -114,8 +114,8 @@ class Admission:
         Returns:
             What it is answered if there is none; nothing if it may come in.
         """
-        if not self._is_full() or scope["path"] in ELSEWHERE or scope["method"] == "OPTIONS":
-            return ()  # a page whose preflight is refused could not read why
+        if not self._is_full() or scope["path"] in ELSEWHERE or is_preflight(scope):
+            return ()  # a preflight takes no place; were it refused, a page could not read why
         self._traffic.turn_away(scope["method"], NO_ROOM)
         return self._refusal(scope, self._inside)
 

@@ -78,7 +78,7 @@ INJECTED = ("served", "publication", "serving", "workers", "tokens", "signing_in
 def create_app() -> ASGIApp:
     """Make the app as the environment says; a factory for ASGI servers.
 
-    They must give header fields as tuples, as uvicorn does.
+    They must give header fields as tuples, and the path as it was sent, as uvicorn does.
 
     Raises:
         SystemExit: A setting is wrong; the sentence says which.
@@ -166,11 +166,10 @@ def create_app() -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    app: ASGIApp = Preflights(framework, origins, guard)
     most = settings.processes * (1 + capacity.queue)
-    admission = Admission(app, most, processes.pace, traffic, origins, guard)
-    gate = Gate(admission, origins, guard)
-    app = Hosts(gate, settings.hosts, guard) if settings.hosts else gate
+    admission = Admission(framework, most, processes.pace, traffic, origins, guard)
+    gate = Gate(Preflights(admission, origins, guard), origins, guard)
+    app: ASGIApp = Hosts(gate, settings.hosts, guard) if settings.hosts else gate
     look_seldom()
     return HotPath(app, serving, bearer, traffic, admission.refuse)
 

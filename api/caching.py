@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from litestar.types import Message, Scope
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""What an answer says that nobody may keep."""
+
 GUARDED = b"private, no-cache"
 """``Cache-Control`` of answers that needed a permission. Only the client itself may keep one, and
 asks before each use: a permission may have been withdrawn."""
 
 
 async def tell_caches(message: Message, scope: Scope) -> None:
-    """Complete ``Vary`` and ``Cache-Control`` of an answer, whole, streamed or refused.
+    """Complete ``Vary`` and ``Cache-Control`` of an answer before it is sent, whatever it is.
 
     A hook of Litestar's, and the last one. A route names in its ``opt`` as ``vary`` what its
     answers depend on besides the coding, the origin and the token. Handlers write

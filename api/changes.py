@@ -73,7 +73,7 @@ INSTEAD = "ask for the mart in both publications, in another format"
     operation_id="listChanges",
     summary="What changed in a mart between two publications",
     tags=["Marts"],
-    opt={"problem": MartProblem, "parameters": PARAMETERS},
+    opt={"problem": MartProblem, "parameters": PARAMETERS, "vary": "Accept-Profile"},
     security=[{}, {"OAuth2": ["marketing:read"]}, {"Bearer": []}],
     response_headers=[*PUBLISHED, CONTENT_RANGE, NEXT],
     response_description="All that was asked for.",
@@ -90,7 +90,6 @@ async def list_changes(
     Rows are told apart by the mart's grain. Columns that only one of the two publications has are
     named and not compared.
     """
-    check_schema(request)
     if not {one["name"] for one in PARAMETERS}.issuperset(request.query_params):
         raise Refused(TAKEN)
     number = numbered(request, "since")
@@ -108,6 +107,7 @@ async def list_changes(
         older = newer if same else await opened_as(request, number, publication)
         (now, suffix), (before, _) = find_mart(newer, mart), find_mart(older, mart)
         may_read(request, now.name, publication, newer, older)
+        check_schema(request)
         if suffix:
             raise Refused(TAKEN)
         question = parse(

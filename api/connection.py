@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.admission import FULL, NO_ROOM
 from api.observing.connections import REFUSED
-from api.protocol import OldHttp, refusal_of
+from api.protocol import OldHttp, host_of, refusal_of
 from api.refusals import SOON, written
 
 if TYPE_CHECKING:
@@ -233,6 +233,8 @@ class Connection(HttpToolsProtocol):
         if refusal := refusal_of(version, self.url, hosts):
             self._refusal = refusal
             raise RefusedRequest
+        if not hosts and (host := host_of(self.url)):
+            self.headers.append((b"host", host))
         if version == "1.0":  # whose connections end with their first answer
             self.app = cast("ASGI3Application", OldHttp(cast("ASGIApp", self.app)))
 

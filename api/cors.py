@@ -75,6 +75,14 @@ class Origins:
             message["headers"] = [*message["headers"], *lines]
 
 
+def is_preflight(scope: HTTPScope) -> bool:
+    """Tell whether a browser asks with a request what a page may do."""
+    if scope["method"] != "OPTIONS":
+        return False
+    names = {name for name, _ in scope["headers"]}
+    return b"origin" in names and b"access-control-request-method" in names
+
+
 class Preflights:
     """An ASGI app that answers preflights itself, and hands all other requests on.
 
@@ -96,12 +104,10 @@ class Preflights:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection, as ASGI has it."""
-        if scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS":
-            headers = dict(scope["headers"])
-            if b"origin" in headers and b"access-control-request-method" in headers:
-                for message in self._answer(scope, headers):
-                    await send(message)
-                return
+        if scope["type"] == ScopeType.HTTP and is_preflight(scope):
+            for message in self._answer(scope, dict(scope["headers"])):
+                await send(message)
+            return
         await self._app(scope, receive, send)
 
     def _answer(self, scope: HTTPScope, headers: Mapping[bytes, bytes]) -> tuple[Message, Message]:

@@ -1,4 +1,4 @@
-"""What nobody could read right, or not in no time: refused before anything reads it."""
+"""The check of a request's head: text that is no UTF-8, paths of two meanings, too much of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote_to_bytes
 from litestar.enums import ScopeType
 
 from api.cors import VARYING
+from api.hosts import PROBES
 from api.negotiation import LONGEST_FIELD, merge_repeated
 from api.quoting import shown
 from api.refusals import refusal
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
 READ = frozenset(
     {
-        *(b"accept", b"accept-encoding", b"accept-profile", b"authorization", b"content-type"),
+        *(b"accept", b"accept-encoding", b"accept-profile", b"content-type"),
         *(b"access-control-request-headers", b"access-control-request-method"),
         *(b"host", b"if-none-match", b"origin", b"prefer", b"range", b"traceparent"),
     }
 )
-"""The header fields that something reads. What else clients and proxies send is passed over."""
+"""The header fields that something reads, but for tokens, which have a bound where they are read.
+What else clients and proxies send is passed over."""
 
 MOST_ELEMENTS = 100
 """How many elements a list in one of them has."""
@@ -46,10 +48,12 @@ class Wrong(NamedTuple):
 
 
 class Gate:
-    """An ASGI app that refuses such requests, and hands all others on.
+    """An ASGI app that refuses requests whose head is wrong, and hands all others on.
 
-    It stands behind the layer that answers from what was answered before: what this one refuses is
-    never kept, so an answer that is kept needs no second look.
+    It stands behind the layer that answers from what was answered before, so a kept answer costs
+    nothing here. What this one refuses by path or query is never answered there: it is not kept,
+    and paths are looked up as they were sent. Long header fields are different: a request with
+    them gets an answer that is kept, and is refused only if the answer has to be made.
     """
 
     def __init__(
@@ -83,8 +87,9 @@ def wrong_with(scope: HTTPScope) -> Wrong | None:
     """Say what is wrong with a request's head, if something is."""
     raw: bytes | None = scope.get("raw_path")
     path = quote(scope["path"]).encode() if raw is None else raw
+    fields = {} if scope["path"] in PROBES else merge_repeated(scope["headers"])
     return (
-        _wrong_with_fields(merge_repeated(scope["headers"]))
+        _wrong_with_fields(fields)
         or _wrong_with_path(path)
         or _wrong_with_query(scope["query_string"])
     )

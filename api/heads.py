@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from api.answers import Answer
     from api.observing.traffic import Tally
 
-Head = tuple[str, str, bytes, tuple[tuple[bytes, bytes], ...]]
-"""The method, the path, the query string, and the header fields as they came."""
+Head = tuple[str, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
+"""The method, the path as it was sent, the query string, and the header fields as they came."""
 
 MOST = 1024
 """How many are known at most."""
@@ -95,4 +95,4 @@ def _is_private(hit: Hit) -> bool:
 def _size(head: Head) -> int:
     _, path, query, lines = head
     fields = sum([A_LINE + len(name) + len(value) for name, value in lines])
-    return 4 * len(path) + len(query) + fields
+    return len(path) + len(query) + fields

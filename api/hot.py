@@ -81,7 +81,7 @@ class HotPath:
         begun = perf_counter()
         publication = self._serving.publication
         lines: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]  # it is one
-        head = (scope["method"], scope["path"], scope["query_string"], tuple(lines))
+        head = (scope["method"], scope["raw_path"], scope["query_string"], tuple(lines))
         hit = publication.answers.heads.get(head) if publication else None
         if hit is None or (
             (needed := hit.answer.permission) is not None and not self._permits(hit.headers, needed)
@@ -114,18 +114,20 @@ class HotPath:
         Returns:
             How it is answered; nothing if it has been.
         """
-        method, path, query, lines = head
-        if method != "GET":
-            if method != "HEAD":
-                await self._answer_anew(scope, dict(lines), None, begun, receive, send)
-                return None
+        method, raw_path, query, lines = head
+        # A path with %2F is none, though it means the same text as one with a slash.
+        slashed = b"%2" in raw_path and b"%2F" in raw_path.upper()
+        if slashed or method not in {"GET", "HEAD"}:
+            await self._answer_anew(scope, dict(lines), None, begun, receive, send)
+            return None
+        if method == "HEAD":
             # It asks about the whole, whatever its range (RFC 9110 §14.2).
             lines = tuple([line for line in lines if line[0] != b"range"])
             scope = cast("HTTPScope", {**scope, "headers": list(lines)})
         headers = dict(lines)
         if len(headers) != len(lines):
             headers = merge_repeated(lines)
-        key = Key.of(path, query, headers)
+        key = Key.of(scope["path"], query, headers)
         publication = self._serving.publication
         kept = publication.answers.get(key) if publication else None
         answer = kept or await self._awaited(key, headers)

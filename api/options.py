@@ -1,4 +1,4 @@
-"""OPTIONS of what a path names by a parameter: the methods, where there is such a thing.
+"""The answers to OPTIONS on paths that name a thing: its methods, or 404 where it is not there.
 
 Of all other paths the framework answers by itself. What browsers ask before they let a page do
 something comes to neither: pages are to read the 404 themselves.
@@ -17,14 +17,14 @@ from api.requests import AnyRequest
 from api.serving import Serving
 
 ALLOW = {"Allow": "GET, OPTIONS"}
-
+"""The methods of each of these things."""
 
 OPTIONS: dict[str, Any] = {
     "http_method": [HttpMethod.OPTIONS],
     "status_code": 204,
     "include_in_schema": False,
 }
-"""What the routes have in common."""
+"""What all routes for OPTIONS have in common."""
 
 
 @route("/api/v1/marts/{mart:str}", **OPTIONS)

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import date
 from difflib import get_close_matches
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Literal, cast, get_origin
 
 from litestar.exceptions import ClientException, ValidationException
@@ -15,6 +16,9 @@ from api.requests import AnyRequest
 
 LONGEST_NAME = 40
 """Characters of a name that may be nearly one of ours: all of those are far shorter."""
+
+MOST_UNKNOWN = 20
+"""How many names are compared with ours where others are ignored: each takes its time."""
 
 NEAR = 0.85
 """How much of two names is the same where one is nearly the other; `channel` and `channels` have
@@ -82,6 +86,8 @@ def only_known_parameters(
 def refuse_near_misses(request: AnyRequest, known: tuple[str, ...]) -> None:
     """Refuse a parameter whose name is nearly one that the route takes, where others are ignored.
 
+    It looks at the first of those that the route does not take.
+
     Args:
         request: The request.
         known: The names that the route takes.
@@ -89,8 +95,9 @@ def refuse_near_misses(request: AnyRequest, known: tuple[str, ...]) -> None:
     Raises:
         ClientException: With the status that the route has for wrong parameters.
     """
-    for name in request.query_params:
-        if name not in known and (near := nearest(name, known)):
+    unknown = (name for name in request.query_params if name not in known)
+    for name in islice(unknown, MOST_UNKNOWN):
+        if near := nearest(name, known):
             raise ClientException(
                 f"There is no parameter '{shown(name)}' here; did you mean {near}?",
                 status_code=status_of_invalid(request),

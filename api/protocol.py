@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 VERSIONS = {"1.1", "1.0"}
 
-OTHER_VERSION = (505, "This server speaks HTTP/1.1 and HTTP/1.0; ask it in one of them.")
 NO_HOST = (400, "The request has no Host header field, which HTTP/1.1 needs; send one.")
 SEVERAL_HOSTS = (400, "The request has several Host header fields; send one.")
 OTHER_HOST = (
@@ -25,8 +24,13 @@ OTHER_HOST = (
 )
 FRAGMENT = (400, "The request's target has a fragment (#), which servers never get; leave it out.")
 
-ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
-"""A target that is a whole URL, as proxies are asked for, and the host in it."""
+NOT_A_HOST = (400, "The request's target names no host; write it as http://host/path.")
+
+ABSOLUTE = re.compile(rb"([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
+"""A target that is a whole URL, as proxies are asked for: its scheme, and the host in it."""
+
+USUAL_PORTS = {b"http": b":80", b"https": b":443"}
+"""The ports of schemes; a host with that port and one without are the same (RFC 9110 §4.2.3)."""
 
 
 def refusal_of(version: str, target: bytes, hosts: Sequence[bytes]) -> Wrong | None:
@@ -41,16 +45,39 @@ def refusal_of(version: str, target: bytes, hosts: Sequence[bytes]) -> Wrong | N
         hosts: The values of its ``Host`` header fields.
     """
     if version not in VERSIONS:
-        return OTHER_VERSION
+        return (
+            505,
+            f"This server speaks HTTP/1.1 and HTTP/1.0, not HTTP/{version}; ask in one.",
+        )
     if len(hosts) > 1:
         return SEVERAL_HOSTS
     if not hosts and version == "1.1":
         return NO_HOST
     if b"#" in target:
         return FRAGMENT
+    return _refusal_of_url(target, hosts)
+
+
+def _refusal_of_url(target: bytes, hosts: Sequence[bytes]) -> Wrong | None:
+    """Say why a target cannot be taken, if it is a whole URL and cannot."""
     if target[:1] != b"/" and (found := ABSOLUTE.match(target)):
-        return None if [found[1].lower()] == [host.lower() for host in hosts] else OTHER_HOST
+        scheme, named = found[1].lower(), found[2].lower()
+        if not named or b"@" in named:
+            return NOT_A_HOST
+        port = USUAL_PORTS.get(scheme, b":")
+        if any(host.lower().removesuffix(port) != named.removesuffix(port) for host in hosts):
+            return OTHER_HOST
     return None
+
+
+def host_of(target: bytes) -> bytes | None:
+    """The host that a request's target names by itself, if it does.
+
+    Args:
+        target: The target, of which :func:`refusal_of` said that it can be taken.
+    """
+    found = ABSOLUTE.match(target)
+    return found[2] if found else None
 
 
 class OldHttp:

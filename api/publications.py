@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from api.caching import NO_STORE
 from api.opened import OpenPublication
 from api.pages import LARGEST, USUAL, Page, link
 from api.parameters import only_known_parameters
@@ -26,8 +27,6 @@ from publication import Build, Column, Manifest
 from publication.manifest import Test, TestStatus
 
 PATH = "/api/v1/publications"
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 Rows = Annotated[
     Annotated[int, Meta(ge=0)] | None,
@@ -159,7 +158,8 @@ def _whole(manifest: Manifest, served: Manifest | None) -> Publication:
         ResponseHeader(
             name="Link",
             value="",
-            description="The first, previous, next and last page (RFC 8288).",
+            description="The first, previous, next and last page (RFC 8288); the references are "
+            "relative to this URL.",
             documentation_only=True,
         ),
         ResponseHeader(

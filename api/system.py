@@ -7,13 +7,12 @@ import msgspec
 from litestar import Response, get
 
 from api import __version__
+from api.caching import NO_STORE
 from api.opened import OpenPublication
 from api.problems import documented
 from api.quoting import public
 from api.reusable import HEADERS, etag, reusable
 from api.serving import Serving
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Root(msgspec.Struct):

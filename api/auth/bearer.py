@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from litestar.exceptions import NotAuthorizedException
 
 from api.auth.tokens import Grant, TokenInvalid, Tokens
+from api.negotiation import LONGEST_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +80,11 @@ class Bearer:
             )
         if (recalled := self._recall(authorization)) is not None:
             return recalled.scopes
+        if len(authorization) > LONGEST_FIELD:
+            raise _refusal(
+                f"The Authorization header has {len(authorization):,} bytes and may have "
+                f"{LONGEST_FIELD:,}; no token of this server is so long."
+            )
         credentials = CREDENTIALS.fullmatch(authorization)
         if credentials is None:
             raise _refusal("The Authorization header has no bearer token; write `Bearer ...`.")

@@ -24,13 +24,12 @@ from api.auth.oauth import (
 from api.auth.signing_in import SigningIn
 from api.auth.tokens import TokenInvalid, Tokens
 from api.auth.users import User
+from api.caching import NO_STORE
 from api.problems import documented
 from api.quoting import shown
 from api.requests import AnyRequest
 
 PATHS = ["/api/auth/token", "/api/token"]
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 LARGEST_FORM = 10_000
 """Bytes: a name, a password and a refresh token are far below that."""

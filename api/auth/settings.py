@@ -13,7 +13,7 @@ import msgspec
 from api.auth import keys
 from api.auth.passwords import HASHER, fits
 from api.auth.users import User, Users, UsersBroken, read
-from api.auth.writers import writable_by_others
+from api.auth.writers import is_foreign, writable_by_others
 from api.errors import SettingsError
 from api.variables import read_all, whole_number
 
@@ -156,12 +156,24 @@ def _refuse_writable(file: Path, which: str) -> None:
     Raises:
         SettingsError: They could.
     """
-    if cause := writable_by_others(file):
-        raise SettingsError(
-            f"{which} other users of this machine could change, because {cause} has mode "
-            f"{cause.stat().st_mode & 0o7777:04o}; run `chmod go-w {shlex.quote(str(cause))}`, or "
-            "move the file where only its owner can write."
-        )
+    cause = writable_by_others(file)
+    if cause is None:
+        return
+    place, found = shlex.quote(str(cause)), cause.stat()
+    could = "other users of this machine could change"
+    if not file.exists():
+        could = "is not there yet, and other users of this machine could make it"
+    if is_foreign(cause):
+        owner = found.st_uid if found.st_uid not in {0, os.geteuid()} else cause.lstat().st_uid
+        why = f"belongs to the user with the number {owner}"
+        what = f"have root run `chown -h {os.geteuid()} {place}`"
+    else:
+        why = f"has mode {found.st_mode & 0o7777:04o}"
+        what = f"run `chmod go-w {place}`"
+    raise SettingsError(
+        f"{which} {could}, because {cause} {why}; {what}, or move the file where only its owner "
+        "can write."
+    )
 
 
 def _demo_user() -> User:

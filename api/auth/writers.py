@@ -1,4 +1,4 @@
-"""Who could change a file, besides root and the user who runs this."""
+"""The check of who could change a file, besides root and the user who runs this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 def writable_by_others(file: Path) -> Path | None:
     """Find what lets other users change a file, or put another in its place.
 
-    That is the file itself or a folder on the way to it, as it is named and as links lead to it.
+    That is the file itself or a folder on the way to it, as it is named and as links lead to it:
+    one that belongs to another user, who may give himself any right, or that others may write.
     In a folder with the sticky bit, such as ``/tmp``, others may not replace what root or this
     user owns. A file that is not there yet may be made by all who can write its folder.
 
@@ -23,18 +24,26 @@ def writable_by_others(file: Path) -> Path | None:
         file: The file, which need not exist.
 
     Returns:
-        What its group or everybody may write, or nothing.
+        What others own, or its group or everybody may write; or nothing.
 
     Raises:
         OSError: A folder cannot be looked at.
     """
-    if file.exists() and file.stat().st_mode & OTHERS:
+    if file.exists() and (is_foreign(file) or file.stat().st_mode & OTHERS):
         return file
     for way in (file.absolute(), file.resolve()):
         for below, folder in zip((way, *way.parents), way.parents, strict=False):
+            if folder.exists() and is_foreign(folder):
+                return folder
             if _lets_replace(folder, below):
                 return folder
     return None
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether a file, a folder or a link to one belongs to neither root nor this user."""
+    ours = {0, os.geteuid()}
+    return path.stat().st_uid not in ours or path.lstat().st_uid not in ours
 
 
 def _lets_replace(folder: Path, entry: Path) -> bool:

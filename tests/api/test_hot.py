@@ -29,7 +29,14 @@ KEPT_ONE = [*KEPT[:2], (b"content-length", b"1")]
 NOT_KEPT_ONE = [(b"content-length", b"1")]
 GUARDED = [*KEPT_ONE[:1], (b"cache-control", b"private, max-age=0"), KEPT_ONE[2]]
 ELSEWHERE = list(KEPT_ONE)
-SCOPE = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+SCOPE = {
+    "type": "http",
+    "method": "GET",
+    "path": "/",
+    "raw_path": b"/",
+    "query_string": b"",
+    "headers": [],
+}
 
 
 async def nowhere(message):
@@ -74,14 +81,7 @@ def ask(serving, headers, *requests):
             async def send(message, messages=messages):
                 messages.append(message)
 
-            scope = {
-                "type": "http",
-                "method": method,
-                "path": "/",
-                "query_string": b"",
-                "headers": [],
-            }
-            await hot(scope, None, send)
+            await hot({**SCOPE, "method": method}, None, send)
             sent.append((messages[0]["status"], [message["body"] for message in messages[1:]]))
         return sent
 
@@ -202,7 +202,7 @@ def test_nobody_waits_for_anothers_password(serving):
     """Nor for what is asked of the server itself; all are with the app at once."""
 
     async def go(path):
-        requests = [{"path": path}] * 3
+        requests = [{"path": path, "raw_path": path.encode()}] * 3
         async with asked_at_once(serving, [NOT_KEPT_ONE] * 3, *requests) as (finish, asked, _):
             assert len(asked) == 3
             await finish()
@@ -489,13 +489,7 @@ def test_other_work_does_not_wait_for_compression(tmp_path, monkeypatch):
 
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         hot = HotPath(app, Serving(Store(tmp_path), {}, None), Bearer(None, None), Traffic())
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/",
-            "query_string": b"",
-            "headers": [(b"accept-encoding", b"gzip")],
-        }
+        scope = {**SCOPE, "headers": [(b"accept-encoding", b"gzip")]}
         asking = asyncio.create_task(hot(scope, None, send))
         try:
             assert await asyncio.wait_for(asyncio.to_thread(begun.wait, 5), 6)

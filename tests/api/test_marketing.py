@@ -347,6 +347,14 @@ def test_nearly_the_name_of_a_parameter_is_refused(operator, route, name, meant)
     assert answer.json()["detail"].endswith(f" here; did you mean {meant}?")
 
 
+def test_only_the_first_unknown_names_are_compared(operator):
+    """A thousand of them, each looked at, would keep others waiting."""
+    path = "/api/marketing/measurements/"
+    for unknown, status in ((19, 422), (20, 200)):
+        query = {**{f"x{number}": "1" for number in range(unknown)}, "channel": "facebook"}
+        assert operator.get(path, params=query).status_code == status
+
+
 @pytest.mark.parametrize(
     "name",
     ["utm_campaign", "utm_source", "campaign_id", "page", "q", "date", "send", "v", "a" * 5_000,

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from uvicorn.server import ServerState
 
 from api.admission import BURST, MOMENT, PASSING, REST, Admission
+from api.app import create_app
 from api.capacity import Capacity
 from api.connection import LONGEST_TARGET, SPARE, Connection
 from api.cors import Origins
@@ -281,8 +282,38 @@ def test_a_page_may_read_why_it_is_refused():
     assert told[b"access-control-allow-origin"] == app.encode()
     assert b"Retry-After" in told[b"access-control-expose-headers"]
     assert told[b"vary"] == b"Origin"
-    # It could not, if its preflight were refused.
+    # It could not, if its preflight were refused; any other OPTIONS is a request as all are.
+    assert admission.refuse({**scope, "method": "OPTIONS"})
+    headers.append((b"access-control-request-method", b"GET"))
     assert not admission.refuse({**scope, "method": "OPTIONS"})
+
+
+@pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
+def test_a_preflight_takes_no_place(monkeypatch, tmp_path):
+    """Nor a turn: those who are let in, and wait, keep no page from its question."""
+    monkeypatch.setenv("LEADMARTS_DATA", str(tmp_path))
+
+    async def never(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Admission, "_let_in", never)
+    preflight = [(b"origin", b"https://a.example"), (b"access-control-request-method", b"GET")]
+    scope = {
+        "type": "http",
+        "method": "OPTIONS",
+        "path": WEEK,
+        "raw_path": WEEK.encode(),
+        "query_string": b"",
+        "headers": preflight,
+        "state": {},
+    }
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(create_app()(scope, None, send), 30))
+    assert sent[0]["status"] == 204
 
 
 def test_kept_answers_need_no_admission(small):

@@ -113,12 +113,17 @@ def test_a_clients_secret_in_other_bytes_is_no_secret(client):
         (["Host: x"], f"http://y{WEEK}", "1.1", 400),
         (["Host: x"], f"http://x@y{WEEK}", "1.1", 400),
         (["Host: x"], f"http://x:81{WEEK}", "1.1", 400),
-        ([], f"http://x{WEEK}", "1.0", 400),
+        (["Host: x"], f"https://x:80{WEEK}", "1.1", 400),
+        ([], f"http://x@y{WEEK}", "1.0", 400),
+        ([], f"http://{WEEK}", "1.0", 400),
         (["Host: x"], f"{WEEK}#end", "1.1", 400),
         (["Host: x"], WEEK, "0.9", 505),
         (["Host: x"], WEEK, "2.0", 505),
         (["Host: x"], WEEK, "1.1", 200),
         (["Host: X:80"], f"HTTP://x:80{WEEK}", "1.1", 200),
+        (["Host: x"], f"http://x:80{WEEK}", "1.1", 200),
+        (["Host: x:443"], f"https://x{WEEK}", "1.1", 200),
+        ([], f"http://x{WEEK}", "1.0", 200),
         ([], WEEK, "1.0", 200),
         (["Host: x"], WEEK, "1.0", 200),
     ],
@@ -130,7 +135,22 @@ def test_a_request_goes_to_one_host_in_one_version(served, lines, target, versio
             assert answer[0] == (200 if method == "GET" else 405)
         else:
             assert answer[0] == status
+            assert status != 505 or f"not HTTP/{version};" in told(*answer)
             assert told(*answer)
+
+
+def test_http_1_0_is_asked_of_the_host_that_its_target_names(run_server):
+    with run_server(LEADMARTS_HOSTS="ours.example") as server:
+        for host, status in (("ours.example", 200), ("other.example", 421)):
+            sent = request(f"http://{host}/", version="1.0")
+            assert exchange(server, sent)[0] == status
+
+
+def test_a_path_is_what_it_says_also_where_an_answer_is_kept(served):
+    path = MART.replace("/marts/", "/marts%2F")
+    for _ in range(3):
+        for asked, status in ((MART, 200), (path, 404), (path.lower(), 404)):
+            assert exchange(served, request(asked, "Host: x"))[0] == status
 
 
 @pytest.mark.parametrize(
@@ -166,7 +186,6 @@ LONG = {
     "Accept": "text/html" + ";a" * 5_000,
     "Accept-Encoding": "a" * 9_000,
     "Accept-Profile": "a" * 9_000,
-    "Authorization": "Bearer " + "a" * 9_000,
     "If-None-Match": '"a"' * 3_000,
     "Origin": "https://" + "a" * 9_000,
     "Range": "0-" + "1" * 9_000,
@@ -175,7 +194,7 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_fields_that_are_read_have_bounds(client, name):
-    for path in (MART, "/api/auth/token", "/health/live"):
+    for path in (MART, "/api/auth/token", "/docs"):
         answer = client.get(path, headers={name: LONG[name]})
         assert answer.status_code == 431
         assert answer.json()["detail"] == (
@@ -187,6 +206,25 @@ def test_fields_that_are_read_have_bounds(client, name):
         assert f"{name} has 102 elements and may have 100" in answer.json()["detail"]
         page = {"Origin": "https://a.example", "Prefer": "a" * 9_000}
         assert client.get(path, headers=page).headers["access-control-allow-origin"] == "*"
+
+
+def test_a_token_that_is_too_long_is_no_token(client):
+    for kind in ("Bearer", "Basic"):
+        headers = {"Authorization": f"{kind} " + "a" * 9_000}
+        assert client.get(MART, headers=headers).status_code == 200  # which needs none
+        for path in ("/api/v1/marts/marketing_conversions", "/api/auth/token"):
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"]
+    bearer = {"Authorization": "Bearer " + "a" * 9_000}
+    told = client.get("/api/marketing/measurements/", headers=bearer).json()["detail"]
+    assert "has 9,007 bytes and may have 8,192" in told
+
+
+def test_probes_are_answered_whatever_their_fields_say(client):
+    for name, value in LONG.items():
+        for path in ("/health/live", "/health/ready", "/metrics"):
+            assert client.get(path, headers={name: value}).status_code == 200
 
 
 def test_fields_that_nothing_reads_have_the_bounds_of_a_head(client):

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from postgrest import SyncPostgrestClient
 
+from api.pages import LONGEST
 from tests.api import mixed
 
 if TYPE_CHECKING:
@@ -264,17 +265,30 @@ def test_varnish_answers_marts_to_official_clients(behind):
         assert ranged.headers["content-range"] == "5-9/*"
 
 
-@needs_varnish
-def test_cut_answers_pass_varnish(tmp_path, run_server, make_publication):
+@pytest.mark.parametrize("name", [param("nginx"), param("varnish")])
+def test_cut_answers_pass(name, tmp_path, run_server, make_publication):
+    """Also where the link to the next rows is as long as one may be."""
     make_publication(tmp_path / "publications", [], **mixed.contents(1))
     place = tmp_path / "proxy"
     place.mkdir()
     with (
         run_server(LEADMARTS_JSON_ROWS="50") as server,
-        PROXIES["varnish"](place, server) as proxy,
+        PROXIES[name](place, server) as proxy,
         proxy.client() as client,
     ):
-        cut = client.get("/api/v1/marts/shown")
-        assert (cut.status_code, cut.headers["content-range"]) == (206, "0-49/*")
-        following = re.search("<(.*)>", cut.headers["link"])[1]
-        assert cut.json() + client.get(following).json() == mixed.rows("shown", 1)
+        for length in (0, 7_800):
+            query = {"t": f"neq.{'x' * length}"}
+            cut = client.get("/api/v1/marts/shown", params=query)
+            assert (cut.status_code, cut.headers["content-range"]) == (206, "0-49/*")
+            assert length < len(cut.headers["link"]) <= LONGEST
+            following = re.search("<(.*)>", cut.headers["link"])[1]
+            assert cut.json() + client.get(following).json() == mixed.rows("shown", 1)
+
+
+@pytest.mark.parametrize("name", [param("nginx"), param("varnish")])
+def test_http_1_0_passes_without_a_host(behind, name):
+    with behind(name) as (_, proxy, _tokens):
+        host, _, port = proxy.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+            assert connection.recv(12, socket.MSG_WAITALL).endswith(b" 200")

@@ -278,15 +278,46 @@ def test_a_file_that_is_not_there_may_be_made_by_others(tmp_path, mode):
     tmp_path.chmod(mode)
     for file in (tmp_path / "file", tmp_path / "up" / "in" / "file"):
         assert writable_by_others(file) == tmp_path
+    ended = start(tmp_path, "api", **PRODUCTION, **KEY)
+    assert ended.stderr.strip().removeprefix("Error: ") == (
+        f"{tmp_path}/users.json, which says who may sign in, is not there yet, and other users of "
+        f"this machine could make it, because {tmp_path} has mode {mode:04o}; run `chmod go-w "
+        f"{tmp_path}`, or move the file where only its owner can write."
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
 def test_in_a_folder_for_all_others_own_what_is_theirs(tmp_path):
     tmp_path.chmod(0o1777)
     file = tmp_path / "file"
+    other = tmp_path / "other"
     file.touch(0o600)
-    os.chown(file, 12345, 12345)
-    assert writable_by_others(file) == tmp_path
+    other.symlink_to("elsewhere")
+    os.chown(other, 12345, 12345, follow_symlinks=False)
+    assert writable_by_others(file) is None
+    assert writable_by_others(other) == tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+@pytest.mark.parametrize("place", ["up/in/file", "up/in", "up", "link"])
+def test_who_owns_a_file_could_change_it(tmp_path, place):
+    file = tmp_path / "up" / "in" / "file"
+    file.parent.mkdir(parents=True)
+    file.write_text(KEY["LEADMARTS_SIGNING_KEY"])
+    file.chmod(0o444)
+    file.parent.chmod(0o555)
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    assert writable_by_others(link) is None
+    cause = tmp_path / place
+    os.chown(cause, 12345, 12345, follow_symlinks=False)
+    ended = start(tmp_path, "api", **PRODUCTION, LEADMARTS_SIGNING_KEY_FILE=str(link))
+    shown = link if place == "up/in/file" else cause
+    assert ended.stderr.strip().removeprefix("Error: ") == (
+        f"LEADMARTS_SIGNING_KEY_FILE names {link}, which other users of this machine could change, "
+        f"because {shown} belongs to the user with the number 12345; have root run `chown -h 0 "
+        f"{shown}`, or move the file where only its owner can write."
+    )
 
 
 def test_more_connections_than_files_may_be_open(tmp_path):

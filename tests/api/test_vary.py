@@ -32,10 +32,13 @@ PATHS = {
     "/api/marketing/measurements/?publication=1": (GUARDED, {"Authorization", "Origin"}),
     f"{MARTS}/open": (USUAL, OF_A_MART),
     f"{MARTS}/open.csv?publication=1": (NUMBERED, OF_A_MART),
-    f"{MARTS}/open/changes?since=1": (USUAL, {"Origin"}),
+    f"{MARTS}/open/changes?since=1": (USUAL, {"Accept-Profile", "Origin"}),
     f"{MARTS}/guarded": (GUARDED, OF_A_MART | {"Authorization"}),
     f"{MARTS}/guarded?nothing=eq.1": (GUARDED, OF_A_MART | {"Authorization"}),
-    f"{MARTS}/guarded/changes?since=1": (GUARDED, {"Authorization", "Origin"}),
+    f"{MARTS}/guarded/changes?since=1": (
+        GUARDED,
+        {"Accept-Profile", "Authorization", "Origin"},
+    ),
     f"{MARTS}/long.csv": (GUARDED, OF_A_MART | {"Authorization"}),
     f"{MARTS}/long.csv?publication=1": (GUARDED, OF_A_MART | {"Authorization"}),
 }

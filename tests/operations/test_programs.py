@@ -61,6 +61,16 @@ def test_what_is_missing_is_installed(tmp_path: Path) -> None:
     assert all(shutil.which(name, path=tmp_path) for name in PROGRAMS.values())
 
 
+def test_an_installation_that_has_begun_is_let_end(tmp_path: Path) -> None:
+    """However long it takes: dpkg that is stopped in the middle is broken."""
+    makes = MAKES.format(cases="chromium) program=chromium;;", folder=tmp_path)
+    slow = makes.replace("exit 0\n", "exit 0\nsleep 2\n")
+    assert slow != makes
+    done = run(tmp_path, slow, CI="true", PATIENCE="1")
+    assert shutil.which("chromium", path=tmp_path)
+    assert done.stderr.startswith("Not installed: nginx varnish prometheus. Tests that need them")
+
+
 @pytest.mark.parametrize(
     ("apt", "why"),
     [
