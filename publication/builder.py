@@ -163,8 +163,10 @@ def publish(
             reused = () if run.full_refresh else _reuse(store, warehouse, staged, run.marts)
             known = {mart.name for mart in reused}
             _copy(warehouse, staged, [mart for mart in run.marts if mart.name not in known])
-        except (duckdb.Error, OSError) as error:
+        except BaseException as error:
             store.discard(staged)
+            if not isinstance(error, (duckdb.Error, OSError)):
+                raise
             if remedy(error):
                 raise unusable(f"The publications in {store.folder}", error) from error
             raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error

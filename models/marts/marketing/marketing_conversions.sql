@@ -52,3 +52,22 @@ select
     {{ week_start('date') }} as week_start,
     conversions
 from summed
+
+union all
+
+-- Rows that are all faulty are one mistake of their writer, and would empty a good mart.
+select
+    error(
+        'There are marketing conversions, but not one row of them can be counted: '
+        || (select min(rows.fault) from {{ ref('stg_marketing_conversions') }} as rows)
+        || '. Have their writer mend them.'
+    ) as product,
+    null as campaign_type,
+    null as campaign,
+    null as channel,
+    null as date,
+    null as week_start,
+    null as conversions
+where
+    exists (select 1 from {{ ref('stg_marketing_conversions') }})
+    and not exists (select 1 from measured)
