@@ -161,10 +161,10 @@ def _lost_track(
     """Say why what was seen is not known to be a version of this table."""
     if seen is None:
         return "there is no earlier count"
-    if seen.intact is None:
-        return "the ledger is of an older version of Lead Marts"
     if not seen.intact:
-        return "the ledger is not as the last build left it"
+        older = seen.intact is None
+        what = "of an older version of Lead Marts" if older else "not as the last build left it"
+        return f"the ledger is {what}"
     if seen.table_id != pinned.table_id:
         return "the table was made anew"
     if seen.version != pinned.version:

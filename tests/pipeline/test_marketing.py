@@ -273,7 +273,7 @@ def test_rows_that_cannot_be_counted_are_left_out_and_the_rest_is_published(
 def test_rows_that_are_all_faulty_replace_no_good_mart(built: Project) -> None:
     pointer = (built.data / "publications" / "current.json").read_bytes()
     table = DeltaTable(built.data / "lake" / "marketing_conversions")
-    table.update(new_values={"conversions": math.nan})
+    table.update(updates={"conversions": "cast('NaN' as double)"})
     build = built.dbt("build")
     assert build.returncode == 1
     assert (

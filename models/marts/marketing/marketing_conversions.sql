@@ -1,6 +1,12 @@
-with measured as (
+with staged as (
 
     select * from {{ ref('stg_marketing_conversions') }}
+
+),
+
+measured as (
+
+    select * from staged
     where fault is null
 
 ),
@@ -59,7 +65,7 @@ union all
 select
     error(
         'There are marketing conversions, but not one row of them can be counted: '
-        || (select min(rows.fault) from {{ ref('stg_marketing_conversions') }} as rows)
+        || (select min(staged.fault) from staged)
         || '. Have their writer mend them.'
     ) as product,
     null as campaign_type,
@@ -69,5 +75,5 @@ select
     null as week_start,
     null as conversions
 where
-    exists (select 1 from {{ ref('stg_marketing_conversions') }})
+    exists (select 1 from staged)
     and not exists (select 1 from measured)
