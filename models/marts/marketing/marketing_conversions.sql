@@ -21,11 +21,7 @@ repeats as (
 summed as (
 
     select
-        product,
-        campaign_type,
-        campaign,
-        channel,
-        date,
+        * exclude (key_hash, fault, conversions),
         coalesce(conversions, 0) as conversions
     from measured
     where key_hash not in (select repeats.key_hash from repeats)
