@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from benchmarks.ratios import ratio
-from benchmarks.workplace import Workplace, rounds_option
+from benchmarks.workplace import Workplace, rounds_option, rows_option
 
 FILE = """
 import sys
@@ -48,14 +48,7 @@ write_deltalake(
 
 
 @click.command("large-loads")
-@click.option(
-    "--rows",
-    "sizes",
-    multiple=True,
-    default=(1_000_000, 3_000_000, 10_000_000),
-    show_default=True,
-    help="How many conversions the file has; may be given more than once.",
-)
+@rows_option("the file")
 @rounds_option(3)
 def command(sizes: tuple[int, ...], rounds: int) -> None:
     """A first load of marketing conversions: seconds and peak memory, against the bare minimum."""

@@ -16,7 +16,7 @@ import click
 import duckdb
 
 from benchmarks.ratios import ratio
-from benchmarks.workplace import ROOT, rounds_option
+from benchmarks.workplace import ROOT, rounds_option, rows_option
 from publication import Column, Store, builder
 from publication.builder import BuiltMart, Run
 
@@ -46,14 +46,7 @@ MADE = """
 
 
 @click.command("publishing")
-@click.option(
-    "--rows",
-    "sizes",
-    multiple=True,
-    default=(1_000_000, 3_000_000, 10_000_000),
-    show_default=True,
-    help="How many rows the mart has; may be given more than once.",
-)
+@rows_option("the mart")
 @rounds_option(3)
 def command(sizes: tuple[int, ...], rounds: int) -> None:
     """Publish a mart, and again unchanged, against a bare sorted copy; and the memory."""

@@ -47,6 +47,18 @@ def seconds_option(default: int) -> Callable[[Command], Command]:
     )
 
 
+def rows_option(of: str) -> Callable[[Command], Command]:
+    """The option that says over how many rows of a file or a mart something is measured."""
+    return click.option(
+        "--rows",
+        "sizes",
+        multiple=True,
+        default=(1_000_000, 3_000_000, 10_000_000),
+        show_default=True,
+        help=f"How many rows {of} has; may be given more than once.",
+    )
+
+
 sizes_option = click.option(
     "--leads",
     "sizes",

@@ -50,7 +50,8 @@ class Seen:
         commit: The digest of that version's entry in the table's log.
         code: A fingerprint of the code that counted.
         tested: Whether the rows had passed their tests.
-        intact: Whether the ledger's rows are those that its entries were made of.
+        intact: Whether the ledger's rows are those that its entries were made of; None where an
+            older version made the ledger, which cannot tell.
     """
 
     entry: int
@@ -59,7 +60,7 @@ class Seen:
     commit: str | None
     code: str
     tested: bool
-    intact: bool = True
+    intact: bool | None = True
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,13 @@ def last_seen(connection: duckdb.DuckDBPyConnection, ledger: str) -> Seen | None
         try:
             # An older ledger lacks the checksum, and keeps the numbers of its entries.
             columns = {name for name, *_ in cursor.execute(f"describe {ledger}").fetchall()}
-            checksum = "checksum" if "checksum" in columns else "null"
+            intact = (
+                f"checksum is not distinct from (select {CHECKSUM} from {ledger})"  # noqa: S608 - the profile's
+                if "checksum" in columns
+                else "cast(null as boolean)"
+            )
             row = cursor.execute(
-                "select entry, table_id, to_version, to_commit, code, tested, "  # noqa: S608 - the profile's
-                f"coalesce({checksum} = (select {CHECKSUM} from {ledger}), false) "
+                f"select entry, table_id, to_version, to_commit, code, tested, {intact} "  # noqa: S608 - the profile's
                 f"from {ledger} order by entry desc limit 1"
             ).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException):
@@ -158,7 +162,9 @@ def _lost_track(
     if seen is None:
         return "there is no earlier count"
     if not seen.intact:
-        return "the ledger is not as the last build left it"
+        older = seen.intact is None
+        what = "of an older version of Lead Marts" if older else "not as the last build left it"
+        return f"the ledger is {what}"
     if seen.table_id != pinned.table_id:
         return "the table was made anew"
     if seen.version != pinned.version:

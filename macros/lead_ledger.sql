@@ -64,9 +64,12 @@
 {%- endmacro -%}
 
 
-{#- A digest of all SQL that an entry may be made with, but for the staging views. -#}
+{#- A digest of all SQL that an entry may be made with, but for the staging views: the model's file
+    as it is written, and what the macro that it calls writes. -#}
 {%- macro lead_ledger_code() -%}
-    {%- set texts = [] -%}
+    {%- set model = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
+        | selectattr('name', 'equalto', 'int_lead_event_ledger') | first -%}
+    {%- set texts = [model.raw_code] -%}
     {%- for mode, ledger in [('full', none), ('full', 'ledger'), ('changes', 'ledger')] -%}
         {%- do texts.append(lead_ledger_entry(
             {'mode': mode, 'adds': true, 'code': '', 'tested': true},

@@ -39,7 +39,7 @@ META = {
 }
 """What a mart's ``config.meta`` says, where dbt takes anything."""
 
-ALIKE = 0.8
+MISSPELT = 0.8
 """How alike a key is that may be a misspelt one (``difflib``'s ratio): ``scpoe`` is."""
 
 IN_COLUMN = re.compile(
@@ -163,8 +163,10 @@ def publish(
             reused = () if run.full_refresh else _reuse(store, warehouse, staged, run.marts)
             known = {mart.name for mart in reused}
             _copy(warehouse, staged, [mart for mart in run.marts if mart.name not in known])
-        except (duckdb.Error, OSError) as error:
+        except BaseException as error:
             store.discard(staged)
+            if not isinstance(error, (duckdb.Error, OSError)):
+                raise
             if remedy(error):
                 raise unusable(f"The publications in {store.folder}", error) from error
             raise DraftRejected(f"The marts cannot be copied: {first_line(error)}") from error
@@ -184,7 +186,7 @@ def _check_keys(marts: Iterable[BuiltMart]) -> None:
             continue
         for key in mart.keys:
             name = key.rpartition(".")[2].lower()
-            if "scope" in name or get_close_matches(name, ["scope"], 1, ALIKE):
+            if "scope" in name or get_close_matches(name, ["scope"], 1, MISSPELT):
                 raise DraftRejected(
                     f'Mart "{mart.name}" has {key} and no config.meta.scope in its YAML; rename '
                     "it to that, or add scope: null there if any good token may read the mart."
@@ -212,7 +214,11 @@ def _check_sources(store: Store, sources: tuple[Source, ...]) -> None:
 def _reuse(
     store: Store, warehouse: duckdb.DuckDBPyConnection, staged: Path, marts: Iterable[BuiltMart]
 ) -> tuple[Mart, ...]:
-    """Take over what did not change; with any doubt nothing, and the file is empty again."""
+    """Copy the marts that did not change from the current publication into the staged file.
+
+    Returns:
+        These marts; none after an error, and the staged file is then empty again.
+    """
     with suppress(duckdb.Error, OSError):
         if reused := reuse(store, warehouse, staged, marts):
             return reused

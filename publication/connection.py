@@ -111,17 +111,23 @@ def attached(
     """Attach a file to the instance of a connection, so that one memory limit holds for all of it.
 
     Args:
-        connection: Where to; it stays as it is, with its own time zone.
+        connection: Where to; it stays as it is, with its own time zone. How the whole instance
+            orders rows is as before when the file is detached.
         path: The DuckDB file, which nobody has open.
         read_only: Whether nothing is written.
     """
     catalog = f"publication_{uuid.uuid4().hex}"
     with connection.cursor() as own:
         own.execute("set session timezone = 'UTC'")
+        order = "select current_setting('preserve_insertion_order')"
+        (before,) = own.execute(order).fetchall()[0]
         own.execute("set preserve_insertion_order = true")  # sorted rows are read as they lie
         options = " (read_only)" if read_only else ""
-        own.execute(f"attach {literal(str(path))} as {catalog}{options}")
         try:
-            yield MartFile(own, catalog)
+            own.execute(f"attach {literal(str(path))} as {catalog}{options}")
+            try:
+                yield MartFile(own, catalog)
+            finally:
+                own.execute(f"detach {catalog}")
         finally:
-            own.execute(f"detach {catalog}")
+            own.execute(f"set preserve_insertion_order = {before}")

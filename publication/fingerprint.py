@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RULE = 1
 """The version of the expressions below."""
 
-ALIKE = frozenset({"INTERVAL", "LIST", "STRUCT", "MAP"})
+HASHED_AS_TEXT = frozenset({"INTERVAL", "LIST", "STRUCT", "MAP"})
 """Types with unequal values that hash alike, or that hold such values: they are hashed as texts."""
 
 
@@ -51,4 +51,4 @@ def _values(column: Column) -> list[str]:
     name, kind = identifier(column.name), read(column.type).kind
     if kind in {"FLOAT", "DOUBLE"}:
         return [name, f"signbit({name})"]
-    return [f"json_array({name})" if kind in ALIKE else name]
+    return [f"json_array({name})" if kind in HASHED_AS_TEXT else name]

@@ -29,9 +29,9 @@ def _words(text: str) -> frozenset[str]:
 
 ALWAYS = {
     "a telephone number": _words(
-        "phone phones telephone telephones tel mobile portable gsm whatsapp fax"
+        "phone phones telephone telephones phonenumber telephonenumber tel gsm whatsapp fax"
     ),
-    "a place": _words("latitude longitude ip"),
+    "a place": _words("latitude longitude ipaddress"),
     "a birth": _words("birth birthday birthdate dob naissance"),
     "an official number": _words("iban ssn siret passport passeport"),
 }
@@ -42,7 +42,9 @@ IN_TEXTS = {
         "prenom prenoms firstname lastname surname fullname username pseudo contact contacts"
     ),
     "an address": _words("address addresses adresse adresses street rue postcode zip zipcode"),
-    "an e-mail address": _words("email emails mail mails courriel courriels"),
+    "an e-mail address": _words("email emails emailaddress mail mails courriel courriels"),
+    "a telephone number": _words("mobile portable"),
+    "a place": _words("ip"),
     "a profile": _words(
         "profile profiles profil profils linkedin instagram twitter facebook tiktok telegram"
     ),
@@ -53,7 +55,7 @@ OF_SOMETHING = {
     "the name of somebody": _words("name names nom noms"),
     "a link": _words("url urls uri link links lien liens website"),
 }
-"""Words of columns that hold texts, too, unless the column says the name of what thing."""
+"""Words of columns that hold texts, too, unless a thing has the name or the link, and no person."""
 
 THINGS = _words(
     "campaign campagne product produit channel canal event evenement type category categorie "
@@ -78,17 +80,31 @@ ALLOW = (
 SAMPLE_ROWS = 10_000
 """Of a larger mart, about so many rows are looked at, from all over it, the same each time."""
 
+_BEFORE = r"(^|[^\p{L}\p{N}.,+-])"
+_AFTER = r"($|[^\p{L}\p{N}])"
+_BETWEEN = r"[\s\x{00A0}\x{202F}./()-]"
+"""What may stand before, behind and between a telephone number's digits."""
+
+_COUNTRIES = "(3[0-469]|4[013-9]|351|352|353|21[236]|262|590|594|596)"
+"""Codes of countries. Behind ``00`` any digit would do else, and ``007 2024 12 31`` be a number."""
+
 PATTERNS = {
-    "e-mail addresses": r"[[:alnum:]._%+-]+@[[:alnum:]-]+(\.[[:alnum:]-]+)*\.[[:alpha:]]{2,}",
-    "telephone numbers": (
-        r"(^|[^[:alnum:].,+-])(\+|00)[1-9]([ .()/-]*[0-9]){7,13}($|[^[:alnum:]])"
-        r"|(^|[^[:alnum:].,+-])0[1-9]([ .-]?[0-9]{2}){4}($|[^[:alnum:].,])"
-        r"|(^|[^[:alnum:].,+-])\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}($|[^[:alnum:].,])"
+    "e-mail addresses": (
+        r"[\p{L}\p{M}\p{N}._%+-]+@[\p{L}\p{M}\p{N}-]+(\.[\p{L}\p{M}\p{N}-]+)*\.\p{L}{2,}"
+    ),
+    "telephone numbers": "|".join(
+        f"{_BEFORE}({number}){_AFTER}"
+        for number in (
+            rf"\+[1-9][0-9]{{7,13}}|\+[1-9][0-9]{{0,2}}{_BETWEEN}+[0-9]({_BETWEEN}*[0-9]){{6,12}}",
+            rf"00{_BETWEEN}*{_COUNTRIES}({_BETWEEN}*[0-9]){{9,10}}",
+            rf"0[67][0-9]{{8}}|0[1-9]({_BETWEEN}[0-9]{{2}}){{4}}",
+            r"\([2-9][0-9]{2}\)[ .-]?[0-9]{3}[ .-][0-9]{4}",
+        )
     ),
     "links to profiles": (
-        r"(^|[^[:alnum:]-])((linkedin\.com/(in|pub)|facebook\.com|instagram\.com|tiktok\.com"
-        r"|twitter\.com|x\.com|threads\.net|github\.com)/@?[[:alnum:]]"
-        r"|(t\.me|wa\.me)/[[:alnum:]+])"
+        r"(^|[^\p{L}\p{N}-])((linkedin\.com/(in|pub)|facebook\.com|instagram\.com|tiktok\.com"
+        r"|twitter\.com|threads\.net|github\.com)/@?[[:alnum:]]"
+        r"|x\.com/@[[:alnum:]]|(t\.me|wa\.me)/[[:alnum:]+])"
     ),
 }
 """What a text holds that looks like personal data, as RE2 reads it."""
@@ -164,18 +180,18 @@ def _named(name: str, kind: Type) -> Iterator[tuple[str, Type]]:
 def _personal(name: str, kind: Type) -> str | None:
     """What of a person a name tells; none if nothing."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", plain)
     words = frozenset(re.split(r"[^a-z]+", parted.lower())) - {""}
     if {"e", "mail"} <= words:
         words |= {"email"}
-    kinds = dict(ALWAYS)
+    kinds = [*ALWAYS.items()]
     if _is_textual(kind):
-        kinds |= IN_TEXTS
-        if not words & THINGS:
-            kinds |= OF_SOMETHING
+        kinds += IN_TEXTS.items()
+        if not words & THINGS or words & PERSONS:
+            kinds += OF_SOMETHING.items()
         if words <= PERSONS:
             return "a person"
-    for what, its in kinds.items():
+    for what, its in kinds:
         if words & its:
             return what
     return "what leads to a person" if words & PERSONS and words & IDENTIFIERS else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+import duckdb
+
 from publication.connection import first_line
 from publication.errors import PlaceUnusable
 
@@ -20,7 +22,10 @@ REMEDIES = {
 
 
 def remedy(error: Exception) -> str | None:
-    """What to do about an error of the file system's; none if it is of another kind."""
+    """What to do about a lack of room, memory or rights; none if it is another error."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        disk = "max_temp_directory_size" in str(error)
+        return "make room for temporary files" if disk else "raise LEADMARTS_MEMORY"
     if isinstance(error, OSError) and error.errno in REMEDIES:
         return REMEDIES[error.errno]
     said = str(error)  # DuckDB's errors have no number

@@ -77,7 +77,7 @@ class Listing:
         self._names: dict[int, str] = {}
 
     def names(self, folder: Path) -> dict[int, str]:
-        """By number, newest first."""
+        """Return the manifests' names by number, newest first; none of an unreadable folder."""
         try:
             modified = folder.stat().st_mtime_ns
             now = time.monotonic()

@@ -270,6 +270,19 @@ def test_rows_that_cannot_be_counted_are_left_out_and_the_rest_is_published(
     assert manifest(project)["build"]["tests"] == "warned"
 
 
+def test_rows_that_are_all_faulty_replace_no_good_mart(built: Project) -> None:
+    pointer = (built.data / "publications" / "current.json").read_bytes()
+    table = DeltaTable(built.data / "lake" / "marketing_conversions")
+    table.update(updates={"conversions": "cast('NaN' as double)"})
+    build = built.dbt("build")
+    assert build.returncode == 1
+    assert (
+        "There are marketing conversions, but not one row of them can be counted: the conversions "
+        "are NaN or infinite. Have their writer mend them." in " ".join(build.stdout.split())
+    )
+    assert (built.data / "publications" / "current.json").read_bytes() == pointer
+
+
 @given(
     numbers=st.lists(
         st.one_of(

@@ -10,7 +10,7 @@ import pytest
 
 from publication import builder
 from publication.builder import BuiltMart, Run, _git_commit
-from publication.errors import DraftRejected
+from publication.errors import DraftRejected, PlaceUnusable
 
 
 def test_the_commit_is_named_and_whether_files_were_changed(tmp_path):
@@ -74,6 +74,34 @@ def test_a_source_that_was_lost_publishes_nothing(run, draft, store):
     assert not list((store.folder / ".staging").glob("*"))
     store.path(store.manifest(2)).with_suffix(".json").write_text("{}")
     assert builder.publish(store, warehouse, run, draft.sources).number == 3
+
+
+def test_what_goes_wrong_while_marts_are_copied_leaves_no_staged_file(
+    run, draft, store, monkeypatch
+):
+    run, warehouse = run
+    for error in KeyboardInterrupt(), MemoryError():
+
+        def fail(*_, error=error):
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(builder, "_copy", fail)
+            with pytest.raises(type(error)):
+                builder.publish(store, warehouse, run, draft.sources)
+        assert not list((store.folder / ".staging").glob("*"))
+
+
+def test_a_lack_of_memory_names_the_setting(run, draft, store):
+    run, warehouse = run
+    warehouse.execute(
+        "create or replace table weekly as select date '2000-01-01' + i::int as week_start, "
+        "md5(i::text) as semaine, i as leads from range(400000) r(i) order by hash(i)"
+    )
+    warehouse.execute("set memory_limit = '30MB'; set temp_directory = ''")
+    with pytest.raises(PlaceUnusable, match=r"Out of Memory.*; raise LEADMARTS_MEMORY, then pub"):
+        builder.publish(store, warehouse, run, draft.sources)
+    assert store.current() is None
 
 
 @pytest.mark.parametrize(

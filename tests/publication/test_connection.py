@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from publication import PublicationBroken, connect
+from publication.connection import attached
 
 
 @pytest.fixture
@@ -51,6 +52,18 @@ def test_settings_are_shared_by_cursors_and_later_connections(store, connection)
     assert connection.cursor().execute(query).fetchall() == [("UTC", 1)]
     with connect(store.path(store.current()), threads=1) as again:
         assert again.execute(query).fetchall() == [("UTC", 1)]
+
+
+def test_an_instance_orders_rows_as_before_once_a_file_is_detached(tmp_path):
+    with duckdb.connect() as instance:
+        instance.execute("set preserve_insertion_order = false")
+        order = "select current_setting('preserve_insertion_order')"
+        with attached(instance, tmp_path / "marts.duckdb") as file:
+            assert file.connection.execute(order).fetchall() == [(True,)]
+        assert instance.execute(order).fetchall() == [(False,)]
+        with pytest.raises(duckdb.Error), attached(instance, tmp_path / "no" / "folder"):
+            pass
+        assert instance.execute(order).fetchall() == [(False,)]
 
 
 def test_a_missing_file_is_a_sentence(tmp_path):

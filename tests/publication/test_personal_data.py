@@ -13,11 +13,13 @@ PERSONAL = [
     *("name", "full_name", "lead_name", "adresse_postale", "billing_address", "username"),
     *("numero_de_telephone", "Téléphone", "phone2", "tel", "lien_du_profil", "linkedin_url"),
     *("profile", "url", "ip", "birth_date", "lead_id", "customerRef", "prospect", "contact"),
+    *("customer_name_by_channel", "brand_customer_name", "channel_user_name", "lead_source_url"),
+    *("prospect_city_name", "emailaddress", "phonenumber", "IPAddress", "mobile_campaign"),
 ]
 HARMLESS = [
     *("product", "campaign_type", "campaign", "channel", "semaine", "mois", "week_start"),
     *("campaign_name", "nom_du_produit", "campaign_url", "lead_status", "hotel", "emailing"),
-    *("renomme", "department", "addressed_as", "owner", "event_type"),
+    *("city_name", "source_url", "renomme", "department", "addressed_as", "owner", "event_type"),
 ]
 
 
@@ -50,6 +52,8 @@ def test_a_column_that_is_not(draft, name):
         ("lead_id", "bigint", True),
         ("lead_id", "uuid", True),
         ("phone", "bigint", True),
+        ("mobile_campaign", "bigint", False),
+        ("ip_campaign", "bigint", False),
         ("birth_date", "date", True),
         ("who", "struct(email text, n int)", True),
         ("who", "struct(sent int, contact int)[]", False),
@@ -67,10 +71,15 @@ def test_the_type_tells_a_count_from_a_person(draft, name, type_, is_personal):
 
 
 HELD = {
-    "e-mail addresses": ["ada@example.org", "ask Ada.L+x@mail.example.co.uk, please"],
+    "e-mail addresses": [
+        *("ada@example.org", "ask Ada.L+x@mail.example.co.uk, please"),
+        *("andré@exemple.fr", "a@société.fr"),
+    ],
     "telephone numbers": [
         *("+33 6 12 34 56 78", "+33612345678", "0033 6 12 34 56 78", "06 12 34 56 78"),
         *("0612345678", "call 06.12.34.56.78!", "(212) 555-0123", "+1-212-555-0123"),
+        *("0033612345678", "+33 (0)6 12 34 56 78", "06/12/34/56/78", "01 23 45 67 89"),
+        *("06\u00a012\u00a034\u00a056\u00a078", "06\u202f12\u202f34\u202f56\u202f78"),
     ],
     "links to profiles": [
         *("https://www.linkedin.com/in/ada", "linkedin.com/in/ada?x=1", "x.com/@ada"),
@@ -82,6 +91,8 @@ NOTHING = [
     *("2026-01-31 12:00:00", "2026-01-31T12:00:00+02:00", "0000012345", "0123456789012"),
     *("1,234,567.89", "12345678901", "a@b", "@ada", "3.14159265358979", "10 % @ 5.50", "A-0042"),
     *("4f2a0612-3456-7890-abcd-0612345678ab", "192.168.0.1", "00012", "tv"),
+    *("SEA 007 2024 12 31", "+2024 01 01 10 00", "group 300-250-1200", "0123456789"),
+    *("x.com/home", "+100 000 000", "0012345678901"),
 ]
 SQL = """
     create table weekly as
@@ -99,7 +110,8 @@ def held(text, type_="varchar"):
 @pytest.mark.parametrize("what", HELD)
 def test_a_text_that_looks_like_personal_data_is_refused_and_not_repeated(publish, draft, what):
     for text in HELD[what]:
-        for type_ in "varchar", "varchar[]", "blob":
+        first = text == HELD[what][0]
+        for type_ in ("varchar", "varchar[]", "blob") if first else ("varchar",):
             mart = with_column(draft.marts[0], "held", type_)
             with pytest.raises(DraftRejected) as refusal:
                 publish(sql=held(text, type_), marts=(mart,))

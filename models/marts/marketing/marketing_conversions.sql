@@ -1,6 +1,12 @@
-with measured as (
+with staged as (
 
     select * from {{ ref('stg_marketing_conversions') }}
+
+),
+
+measured as (
+
+    select * from staged
     where fault is null
 
 ),
@@ -15,11 +21,7 @@ repeats as (
 summed as (
 
     select
-        product,
-        campaign_type,
-        campaign,
-        channel,
-        date,
+        * exclude (key_hash, fault, conversions),
         coalesce(conversions, 0) as conversions
     from measured
     where key_hash not in (select repeats.key_hash from repeats)
@@ -52,3 +54,22 @@ select
     {{ week_start('date') }} as week_start,
     conversions
 from summed
+
+union all
+
+-- Rows that are all faulty are one mistake of their writer, and would empty a good mart.
+select
+    error(
+        'There are marketing conversions, but not one row of them can be counted: '
+        || (select min(staged.fault) from staged)
+        || '. Have their writer mend them.'
+    ) as product,
+    null as campaign_type,
+    null as campaign,
+    null as channel,
+    null as date,
+    null as week_start,
+    null as conversions
+where
+    exists (select 1 from staged)
+    and not exists (select 1 from measured)
