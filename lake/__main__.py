@@ -160,13 +160,12 @@ def rejects_command(tables: tuple[str, ...], limit: int) -> None:
     """
     for name in tables or NAMES:
         place = places.rejects_place(places.table_place(NAMES[name]))
-        groups = rejects.grouped(place, limit)
-        if not groups:
+        found = rejects.grouped(place, limit)
+        if not found.rows:
             click.echo(f"{name}: no row was rejected")
             continue
-        total = sum(group.count for group in groups)
-        click.echo(f"{name}: {total:,} rejected, kept in {place}")
-        for group in groups:
+        click.echo(f"{name}: {found.rows:,} rejected, kept in {place}")
+        for group in found.groups:
             rows = "row" if group.count == 1 else "rows"
             click.echo(f"\n{group.count:,} {rows}: {_printable(group.reason)}")
             for file, line, full, row in group.rows:
@@ -175,6 +174,9 @@ def rejects_command(tables: tuple[str, ...], limit: int) -> None:
                 click.echo(_printable(f"  {at}: {why}{row}"))
             if (more := group.count - len(group.rows)) and limit:
                 click.echo(f"  … and {more:,} more (--limit)")
+        if less := found.reasons - len(found.groups):
+            rest = found.rows - sum(group.count for group in found.groups)
+            click.echo(f"\n{rest:,} rows with {less:,} less frequent reasons are not shown")
 
 
 def _printable(text: str) -> str:
