@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from lake.load.chunks import Chunk, Source
     from lake.places import Place
 
-TOGETHER, TOGETHER_BYTES = 200_000, 32 * 2**20
+TOGETHER_ROWS, TOGETHER_BYTES = 200_000, 32 * 2**20
 """How many rows, or bytes of them, are inserted together: fewer at a time take longer."""
 
-WRITTEN = 10_000
+WRITTEN_ROWS = 10_000
 """How many rows delta-rs is handed at a time; it has a dozen such batches in memory."""
 
 NOTHING_LOADED = "Nothing was loaded."
@@ -116,7 +116,7 @@ class Staging:
                 [c.cast(kind) for c, kind in zip(batch.columns, schema.types, strict=True)],
                 schema=schema,
             )
-            for batch in rows.to_arrow_reader(WRITTEN)
+            for batch in rows.to_arrow_reader(WRITTEN_ROWS)
         )
         return pa.RecordBatchReader.from_batches(schema, batches)
 
@@ -197,7 +197,7 @@ class Staging:
         """Hold rows back until there are enough to be inserted together."""
         self._held.append(rows)
         there = sum(map(len, self._held))
-        if there >= TOGETHER or sum(held.nbytes for held in self._held) >= TOGETHER_BYTES:
+        if there >= TOGETHER_ROWS or sum(held.nbytes for held in self._held) >= TOGETHER_BYTES:
             self._flush()
 
     def _flush(self) -> None:

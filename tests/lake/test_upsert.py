@@ -128,7 +128,7 @@ def test_too_many_rows_to_name_are_merged(lake, large, monkeypatch):
 @pytest.mark.parametrize("partition", [None, ["owner"]])
 def test_a_table_of_which_very_many_rows_change_is_written_anew(lake, monkeypatch, partition):
     """In one commit: what the file lacks stays, and a key that was there twice is one row."""
-    monkeypatch.setattr(exchange, "MERGED", 2)
+    monkeypatch.setattr(exchange, "MERGED_ROWS", 2)
     rows = {
         "id": ["a", "b", "c", "d", "d"],
         "owner": ["x", "x", "y", "z", "z"],

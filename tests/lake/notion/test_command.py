@@ -64,7 +64,7 @@ def test_more_than_a_tenth_of_all_pages_that_cannot_be_taken(notion):
 
 
 def test_how_far_it_has_come(notion, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(progress, "LINE_EVERY", 0)
     for _ in range(2):
         notion.workspace.create()
