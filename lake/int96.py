@@ -49,7 +49,7 @@ def refuse(what: str, place: Place, table: DeltaTable, deed: str) -> None:
     schema = pa.schema(table.schema().to_arrow())
     moments = [field for field in schema if pa.types.is_timestamp(field.type)]
     nested = [field.name for field in schema if _holds_moments(field.type)]
-    if not moments and not nested:
+    if not nested and _are_within(moments, table):
         return
     rows = dataset(table, files_of(place, table, watch_over(place)))
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -75,6 +75,25 @@ def refuse(what: str, place: Place, table: DeltaTable, deed: str) -> None:
         )
 
 
+def _are_within(moments: list[pa.Field], table: DeltaTable) -> bool:
+    """Tell whether the log says of every file that nanoseconds hold its moments.
+
+    So no footer has to be read, each of which is a request where the files are far away.
+    """
+    files = pa.table(table.get_add_actions(flatten=True))
+    for field in moments:
+        least, most = f"min.{field.name}", f"max.{field.name}"
+        if not {least, most} <= {*files.column_names}:
+            return False
+        known = files.rename_columns({least: "least", most: "most"}).select(["least", "most"])
+        typed = known.cast(pa.schema([("least", field.type), ("most", field.type)]))
+        first, last = _bounds(field)
+        within = (pc.field("least") >= first) & (pc.field("most") < last)
+        if typed.filter(within).num_rows < len(files):  # null where nothing is known
+            return False
+    return True
+
+
 def _holds_moments(kind: pa.DataType) -> bool:
     """Tell whether moments are within the values of a type; their bounds are not looked at."""
     parts = [kind.field(number) for number in range(kind.num_fields)]
@@ -90,9 +109,15 @@ def _int96(file: ParquetFileFragment) -> list[str]:
 
 def _beyond(field: pa.Field) -> pc.Expression:
     """Return the filter of what nanoseconds do not hold."""
+    first, last = _bounds(field)
+    return (pc.field(field.name) < first) | (pc.field(field.name) >= last)
+
+
+def _bounds(field: pa.Field) -> tuple[pa.Scalar, pa.Scalar]:
+    """Return the first moment that nanoseconds hold, and the first after them."""
     naive = field.type.tz is None
     first, last = (
         pa.scalar(moment.replace(tzinfo=None) if naive else moment, field.type)
         for moment in (FIRST, LAST)
     )
-    return (pc.field(field.name) < first) | (pc.field(field.name) >= last)
+    return first, last

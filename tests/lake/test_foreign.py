@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable, convert_to_deltalake, write_deltalake
 
+from lake import int96
 from lake.__main__ import main
 from lake.errors import TableBroken
 from lake.pinned import pin
@@ -104,6 +105,17 @@ def test_other_moments_within_columns_stop_nothing(lake):
     assert run("compact", "leads") == (0, "leads: 2 files before, 1 after; version 2\n")
     assert lake.counts("l.csv", "id,owner\na,Ann\n") == (0, 1, 0, 0)
     assert [lead["x"]["t"] for lead in lake.by_id().values()] == [FOR_EVER] * 2
+
+
+def test_moments_that_the_log_knows_are_not_looked_for_in_files(lake, monkeypatch):
+    """Where the files are far away each footer is a request."""
+    soon = pa.array([datetime(2025, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    for key in ("a", "b"):
+        rows = pa.table({"id": [key], "seen": soon})
+        write_deltalake(lake.folder("leads"), rows, mode="append")
+    monkeypatch.setattr(int96, "dataset", None)
+    assert lake.counts("l.csv", "id,owner\na,Ann\n") == (0, 1, 0, 0)
+    assert [lead["seen"] for lead in lake.by_id().values()] == soon.to_pylist() * 2
 
 
 def test_other_spark_moments_are_kept_in_compacting(lake):
