@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from lake import exchange, places
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
+from lake.errors import InputRejected
 from lake.load import load
 from telemetry import current, span
 
@@ -482,3 +484,19 @@ def test_repeats_that_a_decimal_column_cannot_hold_are_rejected(lake):
     assert lake.rejected("marketing_conversions") == [(2, reason), (3, reason)]
     sums = {row["campaign"]: row["conversions"] for row in lake.rows("marketing_conversions")}
     assert sums == {"old": Decimal("0.5"), "new": Decimal("0.3")}
+
+
+def test_what_duckdb_does_not_do_is_a_sentence(lake, monkeypatch):
+    lake.load("1.csv", "id\na\n")
+
+    def overflown(*_, **__):
+        duckdb.execute("select 'x'::integer")
+
+    monkeypatch.setattr("lake.load.repeats.Repeats.__init__", overflown)
+    with pytest.raises(InputRejected) as raised:
+        lake.load("2.csv", "id\nb\n")
+    assert str(raised.value) == (
+        f"{lake.data / '2.csv'} cannot be sorted out (Conversion Error: Could not convert string "
+        "'x' to INT32): put right what that is about, and load it again. Nothing was loaded."
+    )
+    assert lake.versions() == {"leads": 0}
