@@ -46,7 +46,8 @@ def main(ctx: click.Context) -> None:
     both, LEADMARTS_LEADS_URI and LEADMARTS_MARKETING_URI each one by itself, also into an object
     store: gs://, s3:// or az://, with credentials in the variables that these have for them.
 
-    Exit codes: 0 done, 1 not done and one sentence why, 2 the command line cannot be understood.
+    Exit codes: 0 done; 1 not done, or done with more than a tenth of the rows rejected, and one
+    sentence why; 2 the command line cannot be understood.
     """
     ctx.with_resource(telemetry.command("lead-marts-lake", f"lake {ctx.invoked_subcommand}"))
 
@@ -160,13 +161,12 @@ def rejects_command(tables: tuple[str, ...], limit: int) -> None:
     """
     for name in tables or NAMES:
         place = places.rejects_place(places.table_place(NAMES[name]))
-        groups = rejects.grouped(place, limit)
-        if not groups:
+        found = rejects.grouped(place, limit)
+        if not found.rows:
             click.echo(f"{name}: no row was rejected")
             continue
-        total = sum(group.count for group in groups)
-        click.echo(f"{name}: {total:,} rejected, kept in {place}")
-        for group in groups:
+        click.echo(f"{name}: {found.rows:,} rejected, kept in {place}")
+        for group in found.groups:
             rows = "row" if group.count == 1 else "rows"
             click.echo(f"\n{group.count:,} {rows}: {_printable(group.reason)}")
             for file, line, full, row in group.rows:
@@ -175,6 +175,9 @@ def rejects_command(tables: tuple[str, ...], limit: int) -> None:
                 click.echo(_printable(f"  {at}: {why}{row}"))
             if (more := group.count - len(group.rows)) and limit:
                 click.echo(f"  … and {more:,} more (--limit)")
+        if less := found.reasons - len(found.groups):
+            rest = found.rows - sum(group.count for group in found.groups)
+            click.echo(f"\n{rest:,} rows with {less:,} less frequent reasons are not shown")
 
 
 def _printable(text: str) -> str:
@@ -217,8 +220,9 @@ def ingest_notion_command(data_source: str, full: bool, allow_missing: bool) -> 
     moved away makes its lead deleted; leads that came from files are left alone. --full also
     brings what changes without an edit, such as formulas and renamed options.
 
-    Pages that cannot be taken are kept in leads_rejects beside the table, with the reason; the
-    others are loaded, and the exit code is 0. The same pages again change nothing.
+    Pages that cannot be taken are kept in leads_rejects beside the table, with the reason ("python
+    -m lake rejects leads" shows them), and the others are loaded. Where more than a tenth of all
+    pages cannot be taken, the exit code is 1. The same pages again change nothing.
     """
     done = notion.ingest(
         settings.from_environment(), data_source, full=full, allow_missing=allow_missing
@@ -228,6 +232,12 @@ def ingest_notion_command(data_source: str, full: bool, allow_missing: bool) -> 
     click.echo(_summary("notion", done.loaded, f"{done.deleted:,} deleted", done.deleted))
     if done.loaded.added and not done.full:
         click.echo("New columns have values where pages were edited; --full brings the others.")
+    if done.failed:
+        raise InputRejected(
+            f"More than a tenth of the {done.pages:,} pages could not be taken "
+            f"({done.loaded.rejected:,}), and the others are loaded: see why with `python -m lake "
+            "rejects leads`, put them right in Notion and do this again."
+        )
 
 
 def _summary(what: str, loaded: Loaded, further: str, deleted: int = 0) -> str:

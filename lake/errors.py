@@ -12,6 +12,7 @@ LakeError
 ├── RetentionTooShort files would be removed that somebody may be reading
 ├── ContractBroken    it can be read, but lacks a key or has a column of another type
 ├── InputRejected     a file to load that cannot be read as a whole, or has no row to take
+├── OutOfRoom         memory or disk is too small for what is to be sorted out
 ├── SourceRefused     a service such as Notion does not give what it was asked for
 └── SourceUnreachable it does not answer, or not properly
 """
@@ -65,6 +66,10 @@ class ContractBroken(LakeError):
 
 class InputRejected(LakeError):
     """A file handed to the lake that is not what it claims to be, or of which no row is."""
+
+
+class OutOfRoom(LakeError):
+    """DuckDB may not take as much memory, or find as much disk, as it needs."""
 
 
 class SourceRefused(LakeError):

@@ -40,7 +40,7 @@ MOST = 10_000
 """Keys that are named in one predicate. Each is 20 bytes in the log and 5 kB while it is looked
 for."""
 
-MERGED = 1_000_000
+MERGED_ROWS = 1_000_000
 """Rows to update from which on a table is written anew: a merge takes 500 bytes for each."""
 
 STACK = 64 * 2**20

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from lake.errors import SettingInvalid, reason
+import duckdb
+
+from lake.errors import OutOfRoom, SettingInvalid, reason
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from duckdb import DuckDBPyConnection
 
 AMOUNT = re.compile(
     r"([1-9]\d{0,5}(\.\d{1,3})?|0\.[1-9]\d{0,2}) ?[MGT](i?B)?", re.ASCII | re.IGNORECASE
@@ -44,15 +51,47 @@ def check(amount: str) -> None:
         )
 
 
-def no_room(place: str, folder: Path, limit: str, error: Exception) -> str:
+NO_ROOM = (
+    duckdb.IOException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
+
+
+@contextmanager
+def database(what: str, outcome: str = "") -> Iterator[DuckDBPyConnection]:
+    """Make a database in a temporary folder that keeps to :func:`limit`, and remove it at the end.
+
+    Args:
+        what: What is to be sorted out there, as a sentence begins with it.
+        outcome: A further sentence for the error, such as what has not been done.
+
+    Raises:
+        OutOfRoom: The memory or the disk is too small for it.
+        SettingInvalid: ``LEADMARTS_MEMORY`` is no amount of memory.
+    """
+    amount = limit()
+    with TemporaryDirectory(prefix="leadmarts-") as folder:
+        try:
+            with duckdb.connect(Path(folder, "staging.duckdb")) as made:
+                made.execute(f"set memory_limit = '{amount}'; set timezone = 'UTC'")
+                yield made
+        except NO_ROOM as error:
+            said = _no_room(what, Path(folder).parent, amount, error)
+            raise OutOfRoom(f"{said} {outcome}".rstrip()) from error
+
+
+def _no_room(what: str, folder: Path, amount: str, error: Exception) -> str:
     """Say whether memory or disk is short, and what to do."""
     said = str(error)
     if ("Out of Memory" in said or "failed to allocate" in said) and TEMPORARY not in said:
         return (
-            f"{place} cannot be sorted out in {limit} of memory ({reason(error)}): set "
-            "LEADMARTS_MEMORY to more, such as 2GB. Nothing was loaded."
+            f"{what} cannot be sorted out in {amount} of memory ({reason(error)}): set "
+            "LEADMARTS_MEMORY to more, such as 2GB."
         )
     return (
-        f"{place} cannot be sorted out in {folder} ({reason(error)}): make room there for a few "
-        "times its size, or name another folder with TMPDIR. Nothing was loaded."
+        f"{what} cannot be sorted out in {folder} ({reason(error)}): make room there for a few "
+        "times its size, or name another folder with TMPDIR."
     )

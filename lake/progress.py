@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 if TYPE_CHECKING:
     from types import TracebackType
 
-PATIENCE = 1.0
+PATIENCE_SECONDS = 1.0
 """Seconds that pass before anything is shown: what is done by then needs no bar."""
 
 LINE_EVERY = 10.0
@@ -34,7 +34,7 @@ class Progress:
             title: What is being done, such as ``leads: reading``.
         """
         self._title = title
-        self._next = time.monotonic() + PATIENCE
+        self._next = time.monotonic() + PATIENCE_SECONDS
         self._bar: Bar | None = None
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ from lake import tables
 from lake.dataset import dataset
 from lake.errors import TableBroken
 from lake.failures import failed
+from lake.memory import NO_ROOM
 from lake.properties import columns_are_mapped
 from lake.store_files import StoreFiles, Watch, watch_over
 
@@ -46,15 +47,6 @@ ENGINE_FEATURES = DATASET_FEATURES | {
 
 ENGINE_CONFIG = {"datafusion.execution.parquet.coerce_int96": "us"}
 """Spark's INT96 timestamps overflow in nanoseconds before 1677 and after 2262."""
-
-
-NO_ROOM = (
-    duckdb.IOException,
-    duckdb.TransactionException,
-    duckdb.FatalException,
-    duckdb.OutOfMemoryException,
-)
-"""What DuckDB raises where the disk or the memory it may use is full, even if only at a commit."""
 
 
 class EngineScan:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from lake import memory, tables
+from lake.load.columns import literal
 from lake.scan import reading
 
 if TYPE_CHECKING:
@@ -75,12 +75,23 @@ def keep(staging: Staging, place: Place) -> int:
     return rejected
 
 
-KIND = r"""
-    regexp_replace(
-        regexp_replace(reason, '''.*?'' (is|does not fit)', '… \1', 'gs'), '^line \d+ ', 'line … '
-    )
-"""
-"""A reason without what differs from row to row: the quoted cell, and the line of a later row."""
+VARYING = (
+    (r"'.*?' (is|does not fit)", r"… \1"),
+    (r"(does not fit) \(.*?\)(; |$)", r"\1\2"),
+    (r"-?\d+ (\w+ (are longer|after 1970))", r"… \1"),
+    (r" \(byte \d+\)", ""),
+    (r"(^line|position) \d+", r"\1 …"),
+)
+"""What differs from row to row in a reason, and what stands for it: the quoted cell, what does not
+fit about it, the place in a line of JSON, the line of a later row."""
+
+KIND = "reason"
+"""A reason without what differs from row to row, in SQL."""
+for _pattern, _instead in VARYING:
+    KIND = f"regexp_replace({KIND}, {literal(_pattern)}, {literal(_instead)}, 'gs')"
+
+GROUPS_SHOWN = 50
+"""How many kinds of reasons are shown."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,22 @@ class Group:
     rows: list[tuple[str, int, str, str]]
 
 
-def grouped(place: Place, limit: int) -> list[Group]:
+@dataclass(frozen=True)
+class Grouped:
+    """The rejected rows of a table by their reasons.
+
+    Attributes:
+        rows: How many rows there are.
+        reasons: How many kinds of reasons they have.
+        groups: The rows of the most frequent kinds, at most :data:`GROUPS_SHOWN`.
+    """
+
+    rows: int
+    reasons: int
+    groups: list[Group]
+
+
+def grouped(place: Place, limit: int) -> Grouped:
     """Read the rejected rows by their reasons, the most frequent first.
 
     Args:
@@ -108,19 +134,36 @@ def grouped(place: Place, limit: int) -> list[Group]:
     Raises:
         StoreFailed: The object store has failed.
         TableBroken: The rejects cannot be read.
+        OutOfRoom: The memory or the disk is too small to sort them out.
     """
     table = tables.open_table(place)
     if table is None:
-        return []
-    groups = []
-    with reading(place, table) as rows, duckdb.connect() as database:
-        database.execute(f"set memory_limit = '{memory.limit()}'")
+        return Grouped(0, 0, [])
+    with (
+        memory.database(f"The Delta table in {place}") as database,
+        reading(place, table) as rows,
+    ):
         database.register("rejects", rows)
-        kinds = f"select {KIND} as kind, count(*) from rejects group by kind order by 2 desc, 1"  # noqa: S608 - a constant
-        for kind, count in database.execute(kinds).fetchall():
-            query = f"""
-                select file, line, reason, row from rejects where {KIND} = ?
-                order by file, line limit ?
+        database.execute(
+            f"""
+            create table kinds as
+            select {KIND} as kind, count(*) as rows from rejects group by kind
             """  # noqa: S608 - a constant
-            groups.append(Group(kind, count, database.execute(query, [kind, limit]).fetchall()))
-    return groups
+        )
+        counts = "select coalesce(sum(rows), 0)::bigint, count(*) from kinds"
+        ((total, reasons),) = database.execute(counts).fetchall()
+        shown = "select kind, rows from kinds order by rows desc, kind limit ?"
+        groups = {
+            kind: Group(kind, count, [])
+            for kind, count in database.execute(shown, [GROUPS_SHOWN]).fetchall()
+        }
+        query = f"""
+            select {KIND} as kind, file, line, reason, row from rejects
+            where list_contains($kinds, kind)
+            qualify row_number() over (partition by kind order by file, line) <= $limit
+            order by file, line
+        """  # noqa: S608 - a constant
+        found = database.execute(query, {"kinds": [*groups], "limit": limit})
+        for kind, *row in found.fetchall():
+            groups[kind].rows.append((row[0], row[1], row[2], row[3]))
+    return Grouped(total, reasons, [*groups.values()])

@@ -39,7 +39,7 @@ class Repeats:
         *,
         partial: bool,
     ) -> None:
-        """Find them.
+        """Find the rows that share a key, and note in ``repeats`` and ``lines`` what they are.
 
         Args:
             database: Where ``staged`` is.
@@ -65,7 +65,7 @@ class Repeats:
                 for name, total in self._totals.items()
             ),
             *(
-                f"max({LINE}) filter ({quoted(name)} is not null) as {last}"
+                f"max({LINE}) filter (staged.{quoted(name)} is not null) as {last}"
                 for name, last in self._last.items()
             ),
             *(
@@ -97,10 +97,15 @@ class Repeats:
             )
             yield from self._taken_out("line < last", reason, source)
         for name, total in self._totals.items():
-            reason = literal(f"{name}: the rows with this key add up to more than {SUM_LIMIT:,}")
-            unfit = f"{total} is not null and try_cast({total} as {self._sql_type(name)}) is null"
-            too_large = f"select last from repeats where abs({total}) > {SUM_LIMIT} or ({unfit})"  # noqa: S608
-            yield from self._taken_out(f"last in ({too_large})", reason, source)
+            kind = self._sql_type(name)
+            unfit = f"{total} is not null and try_cast({total} as {kind}) is null"
+            for condition, limit in (
+                (f"abs({total}) > {SUM_LIMIT}", f"{SUM_LIMIT:,}"),
+                (unfit, f"the column holds, which is a {kind}"),
+            ):
+                reason = literal(f"{name}: the rows with this key add up to more than {limit}")
+                too_large = f"select last from repeats where {condition}"  # noqa: S608 - constants
+                yield from self._taken_out(f"last in ({too_large})", reason, source)
 
     def _taken_out(self, condition: str, reason: str, source: Source) -> Iterator[list[Rejected]]:
         self._database.execute(
@@ -128,27 +133,29 @@ class Repeats:
     def add_up(self) -> int:
         """Make one row of all rows with a key: sums, and the last value of each further column.
 
-        Numbers are added as they are written in decimal, the floating-point ones to 18 places: so
-        their order does not matter, and 0.1 and 0.2 are 0.3.
+        Numbers are added as they are written in decimal, to 18 places: so their order does not
+        matter, and 0.1 and 0.2 are 0.3.
 
         Returns:
             How many rows were added to others.
         """
         values = {
-            quoted(name): f"cast(cast({total} as varchar) as {self._sql_type(name)})"
+            quoted(name): f"cast(cast(repeats.{total} as varchar) as {self._sql_type(name)})"
             for name, total in self._totals.items()
         }
         if self._present:
             names = (
-                f"if({present}, {literal(name)}, null)" for name, present in self._present.items()
+                f"if(repeats.{present}, {literal(name)}, null)"
+                for name, present in self._present.items()
             )
             values[PRESENT] = f"list_distinct([{', '.join(names)}])"  # which passes over nulls
         replaced = ", ".join(f"{value} as {name}" for name, value in values.items())
         merged = f"staged.* replace ({replaced})" if replaced else "staged.*"
         self._database.execute(
             f"""
-            create table merged as select {merged} from staged join repeats on {LINE} = last
-            where last in (select last from lines)
+            create table merged as
+            select {merged} from staged join repeats on staged.{LINE} = repeats.last
+            where repeats.last in (select lines.last from lines)
             """  # noqa: S608 - quoted names
         )
         for name, last in self._last.items():
@@ -174,7 +181,13 @@ class Repeats:
         return str(dict(zip(table.columns, table.types, strict=True))[name])
 
 
+PLACES = 18
+"""Decimal places that are added up: with more of them the sums that may be would not fit."""
+
+
 def _exact(name: str, kind: pa.DataType) -> str:
     """Return a number as a decimal, which can be added without rounding."""
-    places = kind.scale if pa.types.is_decimal(kind) else 18 * pa.types.is_floating(kind)
-    return f"cast(cast({quoted(name)} as varchar) as decimal(38, {places}))"
+    places = PLACES * pa.types.is_floating(kind)
+    if pa.types.is_decimal(kind):
+        places = min(kind.scale, PLACES)
+    return f"cast(cast(staged.{quoted(name)} as varchar) as decimal(38, {places}))"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -12,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake import memory
-from lake.errors import InputRejected
+from lake.errors import InputRejected, reason
 from lake.load.cells import json_of
 from lake.load.chunks import Rejected
 from lake.load.columns import LINE, PRESENT, Columns, quoted
 from lake.load.parse import parse
 from lake.load.repeats import Repeats
 from lake.progress import Progress
-from lake.scan import NO_ROOM, reading
+from lake.scan import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,11 +30,13 @@ if TYPE_CHECKING:
     from lake.load.chunks import Chunk, Source
     from lake.places import Place
 
-TOGETHER, TOGETHER_BYTES = 200_000, 32 * 2**20
+TOGETHER_ROWS, TOGETHER_BYTES = 200_000, 32 * 2**20
 """How many rows, or bytes of them, are inserted together: fewer at a time take longer."""
 
-WRITTEN = 10_000
+WRITTEN_ROWS = 10_000
 """How many rows delta-rs is handed at a time; it has a dozen such batches in memory."""
+
+NOTHING_LOADED = "Nothing was loaded."
 
 REJECTED = pa.schema(
     [
@@ -116,7 +116,7 @@ class Staging:
                 [c.cast(kind) for c, kind in zip(batch.columns, schema.types, strict=True)],
                 schema=schema,
             )
-            for batch in rows.to_arrow_reader(WRITTEN)
+            for batch in rows.to_arrow_reader(WRITTEN_ROWS)
         )
         return pa.RecordBatchReader.from_batches(schema, batches)
 
@@ -197,7 +197,7 @@ class Staging:
         """Hold rows back until there are enough to be inserted together."""
         self._held.append(rows)
         there = sum(map(len, self._held))
-        if there >= TOGETHER or sum(held.nbytes for held in self._held) >= TOGETHER_BYTES:
+        if there >= TOGETHER_ROWS or sum(held.nbytes for held in self._held) >= TOGETHER_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -233,18 +233,18 @@ def staging(
         zone: The time zone in which timestamps get their dates.
 
     Raises:
-        InputRejected: The source cannot be read whole, or there is no room to sort it out; the
-            table is as it was.
+        InputRejected: The source cannot be read whole, or DuckDB cannot sort it out.
+        OutOfRoom: The memory or the disk is too small to sort it out.
     """
-    limit = memory.limit()
-    with TemporaryDirectory(prefix="leadmarts-") as folder:
+    with memory.database(source.place, NOTHING_LOADED) as database:
         try:
-            with duckdb.connect(Path(folder, "staging.duckdb")) as database:
-                database.execute(f"set memory_limit = '{limit}'; set timezone = 'UTC'")
-                yield Staging(database, source, contract, table, zone)
-        except NO_ROOM as error:
+            yield Staging(database, source, contract, table, zone)
+        except memory.NO_ROOM:
+            raise
+        except duckdb.Error as error:
             raise InputRejected(
-                memory.no_room(source.place, Path(folder).parent, limit, error)
+                f"{source.place} cannot be sorted out ({reason(error)}): put right what that is "
+                f"about, and load it again. {NOTHING_LOADED}"
             ) from error
 
 

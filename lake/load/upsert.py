@@ -67,8 +67,9 @@ def upsert(
         schema = _grown(staging, contract.schema)
         tables.create(place, staging.rows("staged", schema), commit)
         return Upserted(total, 0, 0)
-    few, many = exchange.is_open_to(contract, table), exchange.can_rewrite(table)
-    whole = few or (many and total > exchange.MERGED)
+    can_exchange = exchange.is_open_to(contract, table)
+    can_rewrite = exchange.can_rewrite(table)
+    whole = can_exchange or (can_rewrite and total > exchange.MERGED_ROWS)
     inserted, updated = _compare(staging, contract, place, table, whole=whole)
     if inserted or updated:
         if updated:
@@ -77,11 +78,11 @@ def upsert(
         brought = pa.schema([field for field in grown if field.name in staging.columns.types])
         if not updated:  # a merge would write the whole table anew
             tables.append(place, table, staging.rows("changed", brought), commit)
-        elif few and inserted + updated <= exchange.MOST:
+        elif can_exchange and inserted + updated <= exchange.MOST:
             (key,) = contract.key
             rows = staging.rows("changed", grown).read_all()
             exchange.exchange(place, table, rows, key, commit)
-        elif whole and updated > exchange.MERGED:
+        elif whole and updated > exchange.MERGED_ROWS:
             with staging.beside("target", place, table):
                 _gather(staging, contract)
                 exchange.rewrite(place, table, staging.rows("written", grown), commit)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake import places, tables
 from lake.contracts import LEADS
-from lake.load import bring
+from lake.load import TOLERATED, bring
 from lake.notion import data_source
 from lake.notion.known import commit, known
 from lake.notion.names import columns_of
@@ -42,13 +42,24 @@ class Ingested:
         loaded: What the upsert did; leads that were marked as deleted are updated ones to it.
         deleted: How many leads were marked as deleted.
         full: Whether every page was read whole.
+        pages: How many pages the data source has, read whole or not.
         warnings: A sentence each, for what was left out.
     """
 
     loaded: Loaded
     deleted: int
     full: bool
+    pages: int
     warnings: Sequence[str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether so many pages cannot be taken that something is wrong with the data source.
+
+        A page that cannot be taken is read each time, others only when they were edited: so the
+        share is that of all pages.
+        """
+        return self.loaded.rejected > TOLERATED * self.pages
 
 
 def ingest(
@@ -78,18 +89,18 @@ def ingest(
         there = known(place, table, source.id)
         since = None if full else there.since
         rows = NotionRows(source, columns)
-        _read(service, rows, there, since)
+        pages = _read(service, rows, there, since)
     loaded = bring(LEADS, rows, commit(source.id, service.opened_at))
     lost = [
         f"The column {name} has values of pages, but {source.name} has no property for it any "
         "more: they stay; see whether it was renamed."
         for name in sorted(there.filled.difference(columns.types))
     ]
-    return Ingested(loaded, len(rows.gone), since is None, [*columns.warnings, *lost])
+    return Ingested(loaded, len(rows.gone), since is None, pages, [*columns.warnings, *lost])
 
 
-def _read(service: Service, rows: NotionRows, there: Known, since: datetime | None) -> None:
-    """Read what may differ from the table, and find out what is gone."""
+def _read(service: Service, rows: NotionRows, there: Known, since: datetime | None) -> int:
+    """Read what may differ from the table, find out what is gone, and count the pages."""
     source = rows.source
     for page in _watched(read_all(service, source, since), "pages read"):
         rows.take(page)
@@ -106,6 +117,7 @@ def _read(service: Service, rows: NotionRows, there: Known, since: datetime | No
     absent = {*there.live, *rows.taken, *rows.malformed} - listed.keys()
     for key in [*different, *sorted(absent)]:
         _read_one(service, rows, there, key)
+    return len(listed)
 
 
 def _listed(service: Service, source: DataSource) -> dict[str, datetime | None]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
-from lake import tables
+from lake import memory, tables
 from lake.contracts import LEADS, spellings
 from lake.load.columns import literal, quoted
 from lake.notion.names import EDITED, OWN, SOURCE
@@ -62,6 +61,7 @@ def known(place: Place, table: DeltaTable | None, source_id: str) -> Known:
     Raises:
         StoreFailed: The object store has failed.
         TableBroken: It cannot be read.
+        OutOfRoom: The memory or the disk is too small to sort it out.
     """
     if table is None:
         return Known()
@@ -72,7 +72,7 @@ def known(place: Place, table: DeltaTable | None, source_id: str) -> Known:
     names = spellings(pa.schema(table.schema().to_arrow()).names)
     if not names.keys() >= OWN:
         return Known(since=since)
-    with reading(place, table) as leads, duckdb.connect() as database:
+    with memory.database(f"The Delta table in {place}") as database, reading(place, table) as leads:
         database.register("leads", leads)
         database.execute(
             f"""

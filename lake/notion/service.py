@@ -41,7 +41,7 @@ CONNECT_SECONDS = 5.0
 WAITS = (0.5, 1.0, 2.0, 4.0)
 """Seconds to wait after each attempt that failed, unless Notion says how long."""
 
-PATIENCE = 300.0
+PATIENCE_SECONDS = 300.0
 """Seconds that are waited at most where Notion says how long."""
 
 PASSING = frozenset({409, 429, 500, 502, 503, 504, 529})
@@ -128,7 +128,7 @@ class Service:
                 problem = self._without_token(reason(error))
             except ValueError as error:  # of JSON and of msgspec
                 problem = self._without_token(f"not the documented answer: {reason(error)}")
-            if attempt == len(WAITS) or (asked or 0) > PATIENCE:
+            if attempt == len(WAITS) or (asked or 0) > PATIENCE_SECONDS:
                 raise self._unreachable(problem, attempt + 1, asked)
             time.sleep(WAITS[attempt] if asked is None else asked)
         raise AssertionError  # the last attempt returns or raises
@@ -159,7 +159,7 @@ class Service:
         return SourceRefused(f"Notion refuses what it was asked for ({error.status}: {said}).")
 
     def _unreachable(self, problem: str, attempts: int, asked: float | None) -> SourceUnreachable:
-        if asked is not None and asked > PATIENCE:
+        if asked is not None and asked > PATIENCE_SECONDS:
             problem += f" and asks for {asked:,.0f} seconds of patience"
         return SourceUnreachable(
             f"Notion cannot be reached at {self._settings.base_url} ({problem}; attempts: "

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from decimal import Decimal
 
+import duckdb
+import pyarrow as pa
 import pytest
+from click.testing import CliRunner
+from deltalake import write_deltalake
 
+from lake.__main__ import main
 from lake.contracts import MARKETING_CONVERSIONS
 from lake.errors import TableMissing
-from lake.load import load
+from lake.load import load, rejects
 from lake.pinned import pin
 from tests.lake.conftest import CONTRACTS
 
@@ -223,6 +229,57 @@ def test_rejects_are_shown_by_reason(lake):
         "marketing_conversions",
     )
     assert "\nmarketing: 1 rejected" in lake.run("rejects").stdout
+
+
+def test_rejects_of_one_kind_are_one_group(lake, monkeypatch):
+    """Where in a line the JSON breaks off, and what of a value does not fit, is no other reason."""
+    monkeypatch.setattr(rejects, "GROUPS_SHOWN", 5)
+    write_deltalake(
+        lake.folder("leads"), pa.table({"id": ["z"], "budget": [Decimal("1.50")], "tags": [["x"]]})
+    )
+    lines = [
+        *('{"id": "' + "x" * number for number in range(7)),
+        *('{"id": ' + "1" * number + "x" for number in range(1, 7)),
+        *(f'{{"id": "b", "budget": "{number}e9"}}' for number in range(1, 6)),
+        *(f'{{"id": "b", "tags": "{"1" * number}", "budget": 1e9}}' for number in range(1, 5)),
+        *["[]"] * 3,
+        *["{}"] * 2,
+        '{"id": "' + "[" * 101,
+        '{"id": true}',
+    ]
+    lake.load("l.ndjson", "\n".join(lines))
+    shown = CliRunner().invoke(main, ["rejects", "leads", "--limit", "0"])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.splitlines()[1:] == [
+        "",
+        "8 rows: no JSON: Input data was truncated",
+        "",
+        "6 rows: no JSON: JSON is malformed: expected ',' or '}'",
+        "",
+        "5 rows: budget: … does not fit",
+        "",
+        "4 rows: budget: … does not fit; tags: … does not fit",
+        "",
+        "3 rows: no JSON object",
+        "",
+        "3 rows with 2 less frequent reasons are not shown",
+    ]
+
+
+def test_rejects_that_memory_is_too_small_for_are_a_sentence(lake, monkeypatch):
+    rows = duckdb.sql(
+        """
+        select i::varchar as digest, 'l.csv' as file, i as line, 'no text' as reason,
+            repeat(i::varchar, 100) as row, now() as loaded_at from range(60000) as numbers (i)
+        """
+    )
+    write_deltalake(lake.folder("leads_rejects"), rows.to_arrow_table())
+    monkeypatch.setenv("LEADMARTS_MEMORY", "20MB")
+    shown = CliRunner().invoke(main, ["rejects", "leads", "--limit", "50000"])
+    assert isinstance(shown.exception, SystemExit)
+    assert shown.exit_code == 1
+    assert "cannot be sorted out in 20MB of memory" in shown.output
+    assert shown.output.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from lake import exchange, places, tables
 from lake.contracts import LEADS
-from lake.errors import InputRejected, TableBroken, TableBusy
+from lake.errors import OutOfRoom, TableBroken, TableBusy
 from lake.load import load
 
 
@@ -50,7 +50,7 @@ def files_of_at_most(size):
 def test_a_full_temporary_disk_is_a_sentence(lake, size):
     lake.load("1.csv", "id,x\na,1\n")
     path = lake.file("2.csv", "id,x\n" + "".join(f"{i},{i * 7919}\n" for i in range(20_000)))
-    with files_of_at_most(size), pytest.raises(InputRejected, match="cannot be sorted") as raised:
+    with files_of_at_most(size), pytest.raises(OutOfRoom, match="cannot be sorted") as raised:
         load(LEADS, path)
     assert is_a_sentence(raised.value)
     assert lake.versions() == {"leads": 0}

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable, convert_to_deltalake, write_deltalake
 
+from lake import int96
 from lake.__main__ import main
 from lake.errors import TableBroken
 from lake.pinned import pin
@@ -64,6 +65,57 @@ def test_spark_moments_that_would_wrap_are_left_alone(lake):
         lake.load("l.csv", "id,owner\n0b,Ann\n")
     assert moments(lake) == before
     assert lake.counts("l.csv", "id,owner\nnew,Ann\n") == (1, 0, 0, 0), "a row can be added"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.struct([("t", pa.timestamp("us", "UTC"))]), {"t": FOR_EVER}),
+        (pa.list_(pa.timestamp("us", "UTC")), [FOR_EVER]),
+        (
+            pa.struct([("l", pa.list_(pa.struct([("t", pa.timestamp("us", "UTC"))])))]),
+            {"l": [{"t": FOR_EVER}]},
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, pa.DataType) else "",
+)
+def test_spark_moments_within_other_columns_are_left_alone(lake, kind, value):
+    folder = lake.folder("leads")
+    folder.mkdir(parents=True)
+    for key in ("a", "b"):
+        rows = pa.table({"id": [key], "x": pa.array([value], kind)})
+        file = folder / f"{key}.parquet"
+        pq.write_table(rows, file, use_deprecated_int96_timestamps=True, store_schema=False)
+    convert_to_deltalake(folder)
+    code, said = run("compact", "leads")
+    assert code == 1
+    assert said.startswith(
+        f"Error: The Delta table leads at {folder} has moments within x, which"
+    ), said
+    with pytest.raises(TableBroken, match="has moments within x, which Spark wrote as INT96"):
+        lake.load("l.csv", "id,owner\na,Ann\n")
+    assert DeltaTable(folder).version() == 0
+
+
+def test_other_moments_within_columns_stop_nothing(lake):
+    kind = pa.struct([("t", pa.timestamp("us", "UTC"))])
+    for key in ("a", "b"):
+        rows = pa.table({"id": [key], "x": pa.array([{"t": FOR_EVER}], kind)})
+        write_deltalake(lake.folder("leads"), rows, mode="append")
+    assert run("compact", "leads") == (0, "leads: 2 files before, 1 after; version 2\n")
+    assert lake.counts("l.csv", "id,owner\na,Ann\n") == (0, 1, 0, 0)
+    assert [lead["x"]["t"] for lead in lake.by_id().values()] == [FOR_EVER] * 2
+
+
+def test_moments_that_the_log_knows_are_not_looked_for_in_files(lake, monkeypatch):
+    """Where the files are far away each footer is a request."""
+    soon = pa.array([datetime(2025, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    for key in ("a", "b"):
+        rows = pa.table({"id": [key], "seen": soon})
+        write_deltalake(lake.folder("leads"), rows, mode="append")
+    monkeypatch.setattr(int96, "dataset", None)
+    assert lake.counts("l.csv", "id,owner\na,Ann\n") == (0, 1, 0, 0)
+    assert [lead["seen"] for lead in lake.by_id().values()] == soon.to_pylist() * 2
 
 
 def test_other_spark_moments_are_kept_in_compacting(lake):

@@ -11,7 +11,7 @@ import pytest
 
 from lake import memory
 from lake.contracts import LEADS, MARKETING_CONVERSIONS
-from lake.errors import InputRejected, SettingInvalid
+from lake.errors import OutOfRoom, SettingInvalid
 from lake.load import load
 from tests.lake.conftest import ROOT
 
@@ -61,7 +61,7 @@ def test_too_little_memory_is_called_so(lake, monkeypatch):
     path = written(lake, CONVERSIONS.format(rows=100_000, repeated=0), "m.parquet")
     monkeypatch.setenv("LEADMARTS_MEMORY", "1MB")
     sentence = r"cannot be sorted out in 1MB of memory \(.*\): set LEADMARTS_MEMORY to more"
-    with pytest.raises(InputRejected, match=sentence):
+    with pytest.raises(OutOfRoom, match=sentence):
         load(MARKETING_CONVERSIONS, path)
     monkeypatch.setenv("LEADMARTS_MEMORY", "lots")
     with pytest.raises(SettingInvalid, match=r'LEADMARTS_MEMORY .* is "lots"'):

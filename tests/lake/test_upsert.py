@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import shutil
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +19,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lake import exchange, places
-from lake.contracts import LEADS
+from lake.contracts import LEADS, MARKETING_CONVERSIONS
+from lake.errors import InputRejected
 from lake.load import load
 from telemetry import current, span
 
@@ -127,7 +130,7 @@ def test_too_many_rows_to_name_are_merged(lake, large, monkeypatch):
 @pytest.mark.parametrize("partition", [None, ["owner"]])
 def test_a_table_of_which_very_many_rows_change_is_written_anew(lake, monkeypatch, partition):
     """In one commit: what the file lacks stays, and a key that was there twice is one row."""
-    monkeypatch.setattr(exchange, "MERGED", 2)
+    monkeypatch.setattr(exchange, "MERGED_ROWS", 2)
     rows = {
         "id": ["a", "b", "c", "d", "d"],
         "owner": ["x", "x", "y", "z", "z"],
@@ -429,3 +432,71 @@ def test_loads_at_once_lose_nothing_and_double_nothing(lake):
     assert sum(inserted for inserted, _ in done) == 250
     assert len(lake.rejected()) == 400
     assert len({(row["digest"], row["line"]) for row in lake.rows("leads_rejects")}) == 400
+
+
+INTERNAL = (
+    *("last", "line", "hash", "lines", "repeats", "staged", "merged", "lost", "reason", "rowid"),
+    *("s", "t", "target", "changed", "known", "row", "rows", "_5", "number", "hashes", "written"),
+    *(f"{name}_{n}" for name in ("last", "total", "present") for n in range(5, 9)),
+)
+"""What the loader calls its own tables and columns."""
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_a_column_may_be_called_as_the_loader_calls_its_own(lake, kind):
+    names = [*MARKETING_CONVERSIONS.schema.names, *INTERNAL]
+
+    def content(*rows):
+        if kind == "csv":
+            return "\n".join(",".join(row) for row in (names, *rows))
+        return "\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
+
+    def row(conversions, value):
+        key = ["p", "t", "c", "tv", "2024-01-01"]
+        return [*key, conversions, *(value + name for name in INTERNAL)]
+
+    file = (f"m.{kind}", content(row("1.5", "a"), row("2", "b")), "marketing_conversions")
+    assert lake.counts(*file) == (1, 0, 0, 0)
+    assert lake.counts(*file) == (0, 0, 1, 0)
+    file = (f"m.{kind}", content(row("2", "a"), row("2", "c")), "marketing_conversions")
+    assert lake.counts(*file) == (0, 1, 0, 0)
+    (there,) = lake.rows("marketing_conversions")
+    assert there["conversions"] == 4
+    assert {name: there[name] for name in INTERNAL} == {name: "c" + name for name in INTERNAL}
+
+
+def test_repeats_that_a_decimal_column_cannot_hold_are_rejected(lake):
+    names = MARKETING_CONVERSIONS.schema.names
+    decimals = pa.array([Decimal("0.5")], pa.decimal128(38, 30))
+    key = [["p"], ["t"], ["old"], ["tv"], pa.array([date(2024, 1, 1)])]
+    write_deltalake(lake.folder("marketing_conversions"), pa.table([*key, decimals], names=names))
+    rows = [
+        f"p,t,{campaign},tv,2024-01-01,{value}"
+        for campaign, value in (("full", "99999999"), ("new", "0.1"), ("new", "0.2"))
+        for _ in range(2 if campaign == "full" else 1)
+    ]
+    content = "\n".join([",".join(names), *rows])
+    assert lake.counts("m.csv", content, "marketing_conversions") == (1, 0, 0, 2)
+    reason = (
+        "conversions: the rows with this key add up to more than the column holds, which is a "
+        "DECIMAL(38,30)"
+    )
+    assert lake.rejected("marketing_conversions") == [(2, reason), (3, reason)]
+    sums = {row["campaign"]: row["conversions"] for row in lake.rows("marketing_conversions")}
+    assert sums == {"old": Decimal("0.5"), "new": Decimal("0.3")}
+
+
+def test_what_duckdb_does_not_do_is_a_sentence(lake, monkeypatch):
+    lake.load("1.csv", "id\na\n")
+
+    def overflown(*_, **__):
+        duckdb.execute("select 'x'::integer")
+
+    monkeypatch.setattr("lake.load.repeats.Repeats.__init__", overflown)
+    with pytest.raises(InputRejected) as raised:
+        lake.load("2.csv", "id\nb\n")
+    assert str(raised.value) == (
+        f"{lake.data / '2.csv'} cannot be sorted out (Conversion Error: Could not convert string "
+        "'x' to INT32): put right what that is about, and load it again. Nothing was loaded."
+    )
+    assert lake.versions() == {"leads": 0}

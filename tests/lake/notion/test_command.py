@@ -17,7 +17,7 @@ OTHER = "66666666-2222-4333-8444-555555555555"
 def test_the_one_line(notion):
     there = notion.workspace
     there.properties["Entreprise"] = "relation"
-    pages = [there.create({"Score": n}) for n in range(4)]
+    pages = [there.create({"Score": n}) for n in range(9)]
     there.create({"Date de relance": {"start": "2026-02-30"}})
     done = notion.run()
     assert done.returncode == 0
@@ -27,23 +27,44 @@ def test_the_one_line(notion):
     )
     rejects = notion.lake.folder("leads_rejects")
     assert done.stdout == (
-        "notion: 4 inserted, 0 updated, 0 unchanged, 1 rejected; 0 deleted; new columns: "
+        "notion: 9 inserted, 0 updated, 0 unchanged, 1 rejected; 0 deleted; new columns: "
         f"notion_data_source_id, notion_last_edited_time, score; see {rejects}\n"
     )
     there.tick(86_400)
     pages[0].trashed = True
     there.edit(pages[1], Score=5, Canal={"name": "Web"})
+    there.create()
     done = notion.command()
+    assert (done.exit_code, done.stderr.count("Error")) == (0, 0)
     assert done.stdout == (
-        "notion: 0 inserted, 1 updated, 2 unchanged, 1 rejected; 1 deleted; new columns: canal; "
+        "notion: 1 inserted, 1 updated, 7 unchanged, 1 rejected; 1 deleted; new columns: canal; "
         f"see {rejects}\n"
         "New columns have values where pages were edited; --full brings the others.\n"
     )
     assert DeltaTable(notion.lake.folder("leads")).version() == 1
 
 
+def test_more_than_a_tenth_of_all_pages_that_cannot_be_taken(notion):
+    """Each time anew, though the other pages are not read again; the others are loaded."""
+    for _ in range(8):
+        notion.workspace.create()
+    page = notion.workspace.create({"Date de relance": {"start": "2026-02-30"}})
+    for counts in ("8 inserted, 0 updated, 0 unchanged", "0 inserted"):
+        done = notion.command()
+        assert done.exit_code == 1
+        assert done.stdout.startswith(f"notion: {counts}")
+        assert done.stderr == (
+            "Error: More than a tenth of the 9 pages could not be taken (1), and the others are "
+            "loaded: see why with `python -m lake rejects leads`, put them right in Notion and do "
+            "this again.\n"
+        )
+        notion.workspace.tick(86_400)
+    notion.workspace.edit(page, **{"Date de relance": None})
+    assert notion.command().exit_code == 0
+
+
 def test_how_far_it_has_come(notion, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(progress, "LINE_EVERY", 0)
     for _ in range(2):
         notion.workspace.create()
