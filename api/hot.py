@@ -115,7 +115,7 @@ class HotPath:
             How it is answered; nothing if it has been.
         """
         method, raw_path, query, lines = head
-        # A path with %2F is none, though it means the same text as one with a slash.
+        # A path with %2F is another path, though it decodes to the same text as one with a slash.
         slashed = b"%2" in raw_path and b"%2F" in raw_path.upper()
         if slashed or method not in {"GET", "HEAD"}:
             await self._answer_anew(scope, dict(lines), None, begun, receive, send)

@@ -86,7 +86,7 @@ def only_known_parameters(
 def refuse_near_misses(request: AnyRequest, known: tuple[str, ...]) -> None:
     """Refuse a parameter whose name is nearly one that the route takes, where others are ignored.
 
-    It looks at the first of those that the route does not take.
+    Only the first names that the route does not take are compared, which bounds the time.
 
     Args:
         request: The request.
@@ -112,7 +112,7 @@ def nearest(name: str, known: tuple[str, ...]) -> str | None:
 
     Args:
         name: What was written.
-        known: The names that there are.
+        known: The names that the route takes.
     """
     if len(name) > LONGEST_NAME:
         return None

@@ -36,8 +36,8 @@ USUAL_PORTS = {b"http": b":80", b"https": b":443"}
 def refusal_of(version: str, target: bytes, hosts: Sequence[bytes]) -> Wrong | None:
     """Say why a request cannot be taken, if it cannot (RFC 9112 §2.3, §3.2).
 
-    Whoever stands in front may read the one host, and this server the other: then an answer for
-    one could be kept for the other.
+    A proxy in front may read one host and this server the other. The proxy would then cache the
+    answer of one host for the other.
 
     Args:
         version: The version of HTTP.

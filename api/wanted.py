@@ -62,7 +62,7 @@ class NoSchema(HTTPException):
 
 
 def check_schema(request: AnyRequest) -> None:
-    """See that ``Accept-Profile`` names the one schema that there is, or none.
+    """Check that ``Accept-Profile``, where it is sent, names the schema ``public``.
 
     Raises:
         NoSchema: It names another.

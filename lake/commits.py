@@ -140,7 +140,7 @@ def _time(info: Mapping[str, Any], entry: Entry) -> datetime | None:
 
 
 def _utc(milliseconds: object) -> datetime | None:
-    """Read a time as a log has it; ``None`` if it is none, since writers add what they like."""
+    """Read a time as a log has it; ``None`` where a writer put something else there."""
     if not isinstance(milliseconds, int | float):
         return None
     try:

@@ -88,7 +88,7 @@ def _counted(rows: int) -> str:
 
 
 def check_log(path: Path) -> None:
-    """Check that no write-ahead log is beside a file: whoever opens the file would read it, too.
+    """Check that no write-ahead log is beside a file: DuckDB would read it with the file.
 
     Raises:
         DraftRejected: There is one.

@@ -37,11 +37,11 @@ reads back as the same number. A cast without text would keep its binary tail. T
 times as long, so it is made only where 15 digits and 6 places do not read back as the same."""
 
 SMALL = f"sum({AS_WRITTEN})"
-"""The sum of the numbers below 1e10, which has room for 1e10 of them; null if there are none."""
+"""The sum of the numbers below 1e10, which has room for 1e10 of them; null without any."""
 
 LARGE = "sum({sql} order by {sql}) filter (abs({sql}) >= 1e10)"
-"""The sum of all others, in an order of their own; also those that are infinite or NaN, as
-PostgreSQL sums them."""
+"""The sum of all other numbers, in their own order. Infinite numbers and NaN are summed as
+PostgreSQL does."""
 
 SUM = f"coalesce(cast({SMALL} as double) + {LARGE}, cast({SMALL} as double), {LARGE})"
 """A sum of floating-point numbers that does not depend on the order of rows."""
@@ -160,7 +160,7 @@ class Table:
             name: What a client calls it.
 
         Raises:
-            Refused: There is none of that name.
+            Refused: The mart has no column of that name.
         """
         try:
             return self.columns[name]
@@ -262,7 +262,7 @@ class _Writer:
         """Find a column of the selection; an aggregate may have been meant.
 
         Raises:
-            Refused: There is none of that name.
+            Refused: The selection has no column of that name.
         """
         if name in AGGREGATES and name not in self._columns:
             raise Refused(
