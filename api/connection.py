@@ -98,6 +98,7 @@ class Connection(HttpToolsProtocol):
         self._patience = capacity.client_seconds
         self._coming = False  # a request has begun and not ended
         self._in_head = False
+        self._handed_on = False  # its head was read, and the app has it
         self._size = 0  # bytes of it, but for those that came with the end of the one before
         self._first = False  # nothing of the one before came with it
         self._body = 0
@@ -148,6 +149,7 @@ class Connection(HttpToolsProtocol):
         """Begin a request; a call of the parser's."""
         super().on_message_begin()
         self._coming = self._in_head = True
+        self._handed_on = False
         self._size = self._chunk if self._first else 0
         self._first = False
         self._body = 0
@@ -177,6 +179,7 @@ class Connection(HttpToolsProtocol):
         if version != "1.1" or len(hosts) != 1 or self.url[:1] != b"/" or b"#" in self.url:
             self._look_closer(version, hosts)
         super().on_headers_complete()
+        self._handed_on = True
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a request's body; a call of the parser's."""
@@ -222,7 +225,9 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         REFUSED[refusal[0]] += 1
-        quiet = self.cycle is None or self.cycle.response_complete
+        complete = self.cycle is None or self.cycle.response_complete
+        # A request that was answered before its body came to its end gets no second answer.
+        quiet = complete and not (self._coming and self._handed_on)
         if not self.pipeline and (quiet or not self.cycle.response_started):
             self.transport.write(written(*refusal, *self._secure))
         self.transport.close()

@@ -79,7 +79,7 @@ def test_what_needs_no_turn_goes_between():
 
 TURNS = {
     "/api/v1/marts/lead_event_counts_weekly": 3,  # to come in, for the handler, after its step
-    "/api/v1/marts/lead_event_counts_weekly.csv": 5,  # after each of three steps
+    "/api/v1/marts/lead_event_counts_weekly.csv": 4,  # after each of two steps
     "/api/v1/marts": 2,
     "/api/v1/marts/none": 2,
     "/health/live": 0,

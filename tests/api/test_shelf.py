@@ -57,7 +57,7 @@ def test_it_is_bounded_and_the_latest_stay(steps):
         assert sum(kept[key].size for key in recent) <= size
 
 
-@pytest.mark.parametrize(("bounds", "most"), [({"entries": 16}, 16), ({"size": 32_000}, 16)])
+@pytest.mark.parametrize(("bounds", "most"), [({"entries": 16}, 16), ({"size": 31_000}, 16)])
 def test_it_is_bounded_by_number_and_by_size(bounds, most):
     answers = Shelf(**bounds)
     for number in range(60):

@@ -267,13 +267,13 @@ def test_rejects_of_one_kind_are_one_group(lake, monkeypatch):
 
 
 def test_rejects_that_memory_is_too_small_for_are_a_sentence(lake, monkeypatch):
-    rows = duckdb.sql(
+    made = duckdb.connect().sql(
         """
         select i::varchar as digest, 'l.csv' as file, i as line, 'no text' as reason,
             repeat(i::varchar, 100) as row, now() as loaded_at from range(60000) as numbers (i)
         """
     )
-    write_deltalake(lake.folder("leads_rejects"), rows.to_arrow_table())
+    write_deltalake(lake.folder("leads_rejects"), made.to_arrow_table())
     monkeypatch.setenv("LEADMARTS_MEMORY", "20MB")
     shown = CliRunner().invoke(main, ["rejects", "leads", "--limit", "50000"])
     assert isinstance(shown.exception, SystemExit)

@@ -238,7 +238,7 @@ QUESTIONS: dict[str, tuple[str, list[Call], str]] = {
         CONVERSIONS,
         [["select", "channel,conversions.sum()"]],
         (
-            "select channel, cast(sum(conversions::decimal(38, 18)) as double) as sum "
+            "select channel, cast(sum(conversions::varchar::decimal(38, 18)) as double) as sum "
             f"{ALL} group by channel order by channel"
         ),
     ),
@@ -257,7 +257,7 @@ QUESTIONS: dict[str, tuple[str, list[Call], str]] = {
         CONVERSIONS,
         [["select", "conversions.avg()"], ["eq", "channel", "tv"]],
         (
-            "select cast(sum(conversions::decimal(38, 18)) as double) / count(*) as avg "
+            "select cast(sum(conversions::varchar::decimal(38, 18)) as double) / count(*) as avg "
             f"{ALL} where channel = 'tv'"
         ),
     ),
