@@ -257,8 +257,11 @@ QUESTIONS: dict[str, tuple[str, list[Call], str]] = {
         CONVERSIONS,
         [["select", "conversions.avg()"], ["eq", "channel", "tv"]],
         (
-            "select cast(sum(conversions::varchar::decimal(38, 18)) as double) / count(*) as avg "
-            f"{ALL} where channel = 'tv'"
+            # Divided as whole numbers of 1e-18, and rounded to a double once, at the end.
+            "select cast((n // 1_000_000_000_000_000_000)::varchar || '.' "
+            "|| lpad((n % 1_000_000_000_000_000_000)::varchar, 18, '0') as double) as avg from ("
+            "select replace(sum(conversions::varchar::decimal(38, 18))::varchar, '.', '')::hugeint "
+            f"// count(*) as n {ALL} where channel = 'tv')"
         ),
     ),
     "single": (WEEKLY, [["select"], ["limit", 1], ["single"]], f"{WEEKS} order by 1 limit 1"),
