@@ -203,7 +203,7 @@ class Table:
         if self.partitioned is None:
             return f"part-{version}.parquet"
         text = partition_text(file.partition)
-        shown = "__HIVE_DEFAULT_PARTITION__" if text is None else quote(text[:50], safe="")
+        shown = "__HIVE_DEFAULT_PARTITION__" if text is None else quote(text[:20], safe="")
         return f"{self.partitioned}={shown}/part-{version}.parquet"
 
     def _write_file(self, path: Path, file: File) -> None:
