@@ -51,8 +51,11 @@ write_deltalake(
 @rows_option("the file")
 @rounds_option(3)
 def command(sizes: tuple[int, ...], rounds: int) -> None:
-    """A first load of marketing conversions: seconds and peak memory, against the bare minimum."""
-    click.echo("       rows              load         sort and write   ratio")
+    """A first load of marketing conversions: seconds and peak memory, against the bare minimum.
+
+    And a `dbt build` of them, which has no reference.
+    """
+    click.echo("       rows              load         sort and write   ratio             build")
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             click.echo(measured(Path(folder), size, rounds))
@@ -62,16 +65,17 @@ def measured(folder: Path, size: int, rounds: int) -> str:
     """Measure one size, by turns, and return a line of the table."""
     path = folder / "conversions.parquet"
     Workplace(folder / "made").run("python", "-c", FILE, str(size), str(path))
-    ours, theirs = [], []
+    ours, theirs, builds = [], [], []
     for number in range(rounds):
         workplace = Workplace(folder / f"data-{number}")
         reference = folder / f"reference-{number}"
         theirs.append(workplace.run("python", "-c", REFERENCE, str(path), str(reference)))
         ours.append(workplace.run("python", "-m", "lake", "load", "marketing", str(path)))
+        builds.append(workplace.run("dbt", "build"))
     costs = [
         f"{statistics.median(s for s, _ in runs):>7.1f} s "
         f"{max(memory for _, memory in runs) / 2**20:>6,.0f} MiB"
-        for runs in (ours, theirs)
+        for runs in (ours, theirs, builds)
     ]
     times = ratio([seconds for seconds, _ in ours], [seconds for seconds, _ in theirs])
-    return f"{size:>11,}{costs[0]}{costs[1]:>23}{times:>8.2f}"
+    return f"{size:>11,}{costs[0]}{costs[1]:>23}{times:>8.2f}{costs[2]:>18}"

@@ -44,3 +44,11 @@ def failed(what: str, place: Place, error: Exception, deed: str = "read") -> Lak
         anew = "restore it from a backup, or remove it and load it anew"
     way = way_out(error) or anew
     return TableBroken(f"{what} cannot be {deed} ({place.reason(error)}): {way}.")
+
+
+def through_arrow(sentence: object) -> OSError:
+    """Return an error of which DuckDB gets the sentence alone.
+
+    Arrow appends a traceback and hands the whole to DuckDB as a C string, which NUL ends.
+    """
+    return OSError(f"{sentence}\0")

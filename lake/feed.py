@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from lake.dataset import SparingDataset, of_files
+from lake.dataset import of_files
 from lake.properties import columns_are_mapped, feed_is_on
 from lake.scan import DATASET_FEATURES, features, files_of
 from lake.store_files import watch_over
@@ -25,9 +25,8 @@ from lake.store_files import watch_over
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pyarrow.dataset import FileSystemDataset
-
     from lake.commit_log import CommitLog, Entry
+    from lake.dataset import DeltaDataset
 
 CHANGE_TYPE = pa.field("_change_type", pa.string(), nullable=False)
 """``insert``, ``update_preimage``, ``update_postimage`` or ``delete``."""
@@ -35,7 +34,7 @@ CHANGE_TYPE = pa.field("_change_type", pa.string(), nullable=False)
 
 def changed_rows(
     log: CommitLog, since: int, columns: Sequence[str], added: Sequence[pa.Field]
-) -> FileSystemDataset:
+) -> DeltaDataset:
     """Return the rows that changed after one version up to another, to be read many times.
 
     An update is two rows, as it was and as it is; a row that changed twice is there twice. Where
@@ -63,7 +62,7 @@ def changed_rows(
         if "size" in file
     }
     files = files_of(log.place, table, watch_over(log.place), sizes)
-    return of_files(known, schema, files, SparingDataset)
+    return of_files(known, schema, files)
 
 
 def _changed_files(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.dataset import SparingDataset, dataset
+from lake.dataset import dataset
 from lake.errors import TableBroken
 from lake.scan import files_of
 from lake.store_files import watch_over
@@ -51,7 +51,7 @@ def refuse(what: str, place: Place, table: DeltaTable, deed: str) -> None:
     nested = [field.name for field in schema if _holds_moments(field.type)]
     if not nested and _are_within(moments, table):
         return
-    rows = dataset(table, files_of(place, table, watch_over(place)), kind=SparingDataset)
+    rows = dataset(table, files_of(place, table, watch_over(place)))
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         old = {name for names in pool.map(_int96, rows.get_fragments()) for name in names}
     if within := [name for name in nested if any(path.startswith(f"{name}.") for path in old)]:
@@ -62,7 +62,11 @@ def refuse(what: str, place: Place, table: DeltaTable, deed: str) -> None:
     lost = [
         field.name
         for field in moments
-        if field.name in old and rows.scanner(columns=[], filter=_beyond(field)).count_rows()
+        if field.name in old
+        and any(
+            file.scanner(schema=rows.schema, columns=[], filter=_beyond(field)).count_rows()
+            for file in rows.get_fragments()
+        )
     ]
     if lost:
         raise TableBroken(

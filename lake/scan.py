@@ -17,11 +17,10 @@ import pyarrow as pa
 from deltalake import QueryBuilder
 from deltalake.exceptions import DeltaError
 from deltalake.schema import PrimitiveType
-from pyarrow.dataset import FileSystemDataset
 from pyarrow.fs import FileSystem, LocalFileSystem, PyFileSystem, SubTreeFileSystem
 
 from lake import tables
-from lake.dataset import SparingDataset, dataset
+from lake.dataset import dataset
 from lake.errors import TableBroken
 from lake.failures import failed
 from lake.memory import NO_ROOM
@@ -138,7 +137,6 @@ def scan(
     table: DeltaTable,
     added: Sequence[pa.Field] = (),
     watch: Watch | None = None,
-    kind: type[FileSystemDataset] = FileSystemDataset,
 ) -> Any:  # noqa: ANN401 -- PyArrow has no types
     """Return an object that DuckDB can register and read many times, from many threads.
 
@@ -147,7 +145,6 @@ def scan(
         table: The table at its pinned version.
         added: Columns the table does not have, to be read as nulls.
         watch: Where failures while it is read are told, for whoever asks.
-        kind: Which class of dataset, if it is read as one.
 
     Raises:
         TableBroken: The table uses a feature that no reader here understands.
@@ -161,7 +158,7 @@ def scan(
     watch = watch or watch_over(place)
     if used - DATASET_FEATURES:
         return EngineScan(table, added, watch)
-    return dataset(table, files_of(place, table, watch), added, kind)
+    return dataset(table, files_of(place, table, watch), added)
 
 
 def files_of(
@@ -192,7 +189,7 @@ def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
         table: The table.
 
     Yields:
-        What :func:`scan` returns, to be read sparingly where that can be had.
+        What :func:`scan` returns.
 
     Raises:
         StoreFailed: The object store has failed.
@@ -200,7 +197,7 @@ def reading(place: Place, table: DeltaTable) -> Iterator[Any]:
     """
     watch = watch_over(place)
     try:
-        yield scan(place, table, watch=watch, kind=SparingDataset)
+        yield scan(place, table, watch=watch)
     except NO_ROOM:
         raise  # in DuckDB's own database, whatever the table is like
     except (duckdb.Error, DeltaError, pa.ArrowException) as error:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from deltalake.fs import DeltaStorageHandler
 
 from lake.errors import LakeError, TableBroken
-from lake.failures import way_out
+from lake.failures import through_arrow, way_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,11 +57,8 @@ class Watch:
         return failure
 
     def through_arrow(self, error: Exception, path: str) -> OSError:
-        """Note a failure, and return the error of which only the sentence gets through.
-
-        Arrow appends a traceback and hands the whole to DuckDB as a C string, which NUL ends.
-        """
-        return OSError(f"{self.noted(error, path)}\0")
+        """Note a failure, and return it as an error of which DuckDB gets the sentence."""
+        return through_arrow(self.noted(error, path))
 
     def batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         """Yield what a reader of delta-rs' engine yields, and say so if it fails."""

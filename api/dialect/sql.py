@@ -43,8 +43,9 @@ LARGE = "sum({sql} order by {sql}) filter (abs({sql}) >= 1e10)"
 """The sum of all other numbers, in their own order. Infinite numbers and NaN are summed as
 PostgreSQL does."""
 
-SUM = f"coalesce(cast({SMALL} as double) + {LARGE}, cast({SMALL} as double), {LARGE})"
-"""A sum of floating-point numbers that does not depend on the order of rows."""
+SUM = f"list_sum([cast({SMALL} as double), {LARGE}])"
+"""A sum of floating-point numbers that does not depend on the order of rows. Of a list so that each
+part is written, and planned, once; null where both parts are."""
 
 UNITS = f"cast(replace(cast(abs({SMALL}) as varchar), '.', '') as hugeint)"
 

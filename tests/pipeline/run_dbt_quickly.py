@@ -23,7 +23,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 from dbt.cli.main import dbtRunner
 
-from lake.dataset import SparingDataset
+from lake.dataset import DeltaDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,10 @@ def die(statement: int) -> None:
 def break_off() -> None:
     """Have every stream of changes end in an error."""
 
-    def broken(self: SparingDataset, **options: object) -> object:
+    def broken(self: DeltaDataset, **options: object) -> object:
         raise OSError("the disk is on fire")
 
-    SparingDataset.scanner = broken
+    DeltaDataset.scanner = broken
 
 
 @contextmanager
