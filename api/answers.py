@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
-    from api.heads import Head
     from api.observing.traffic import Tallies, Tally
+
+Head = tuple[str, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
+"""A request's method, its path as it was sent, its query string, and its header fields as they
+came."""
 
 REPLACED = {b"content-length", b"etag"}
 """Headers that depend on the coding."""

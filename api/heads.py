@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from api.answers import Head
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 
     from api.answers import Answer
     from api.observing.traffic import Tally
-
-Head = tuple[str, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
-"""The method, the path as it was sent, the query string, and the header fields as they came."""
 
 MOST = 1024
 """How many are known at most."""

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-    from api.answers import Answer
+    from api.answers import Answer, Head
     from api.auth.bearer import Bearer
-    from api.heads import Head
     from api.observing.traffic import Traffic
     from api.serving import Serving
 
@@ -180,7 +179,8 @@ class HotPath:
             for message in refused:
                 await send(message)
             return  # it is one of very many, so there is nothing more to be said of it
-        with Exchange(self._traffic, scope, headers, send, publication, begun) as exchange:
+        number = publication.manifest.number if publication else None
+        with Exchange(self._traffic, scope, headers, send, number, begun) as exchange:
             said = {"publication": publication, "exchange": exchange, "head": method == "HEAD"}
             if key is None:
                 await self._framework.pass_on(scope, said, receive, exchange.send)

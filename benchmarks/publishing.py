@@ -18,7 +18,7 @@ import duckdb
 from benchmarks.ratios import ratio
 from benchmarks.workplace import ROOT, rounds_option, rows_option
 from publication import Column, Store, builder
-from publication.builder import BuiltMart, Run
+from publication.run import BuiltMart, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

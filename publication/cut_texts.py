@@ -15,7 +15,7 @@ from publication.errors import DraftRejected
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from publication.builder import BuiltMart
+    from publication.run import BuiltMart
 
 KNOWN = {
     *("name", "description", "columns", "config", "data_tests", "tests", "meta", "docs"),

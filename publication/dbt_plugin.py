@@ -28,8 +28,8 @@ from dbt_common.exceptions import DbtRuntimeError
 from duckdb.sqltypes import VARCHAR
 
 from publication import builder
-from publication.builder import decode
 from publication.errors import PublicationError
+from publication.run import decode
 from publication.settings import Settings
 from publication.store import Store
 from publication.warehouse import Warehouse

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from publication.builder import BuiltMart
     from publication.manifest import Manifest, Mart
+    from publication.run import BuiltMart
     from publication.store import Store
 
 CHUNK_BYTES = 1 << 20

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPScope, Message, Send
 
-    from api.opened import OpenPublication
 
 METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 """All that any route has. What else a client calls a method is counted as ``other``."""
@@ -217,7 +216,7 @@ class Exchange:
         scope: HTTPScope,
         headers: Mapping[bytes, bytes],
         send: Send,
-        publication: OpenPublication | None,
+        publication: int | None,
         begun: float,
     ) -> None:
         """Begin.
@@ -227,7 +226,7 @@ class Exchange:
             scope: The request.
             headers: Its headers, in lower case.
             send: Where the answer goes.
-            publication: What is served.
+            publication: The number of the publication that is served, if there is one.
             begun: When it came, on the clock of :func:`time.perf_counter`.
         """
         self._traffic = traffic
@@ -237,7 +236,7 @@ class Exchange:
         self._name = request_id(headers.get(b"x-request-id"))
         self._parent = _parent(headers)
         self._trace = Trace.below(self._parent, recorded=traffic.chosen())
-        self._publication = publication.manifest.number if publication else None
+        self._publication = publication
         self._status = FAILURE  # until there is an answer
         self.request_id = self._name.decode()
         self.route = NO_ROUTE

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from publication import builder
-from publication.builder import BuiltMart, Run, _git_commit
 from publication.errors import DraftRejected, PlaceUnusable
+from publication.run import BuiltMart, Run, _git_commit, decode
 
 
 def test_the_commit_is_named_and_whether_files_were_changed(tmp_path):
@@ -117,7 +117,7 @@ def test_what_a_mart_says_wrong_of_itself_is_told_by_its_name(run, changed, told
     said = msgspec.to_builtins(run[0])
     mart = {**said["marts"][0], **changed}
     with pytest.raises(DraftRejected, match=told):
-        builder.decode(msgspec.json.encode({**said, "marts": [mart]}).decode(), "[]")
+        decode(msgspec.json.encode({**said, "marts": [mart]}).decode(), "[]")
 
 
 def test_what_is_not_described_or_misspelt_is_not_published(run, draft, store):

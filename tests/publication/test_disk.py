@@ -12,7 +12,7 @@ import pytest
 
 from publication import PlaceUnusable, Store, connect
 from publication import builder as building
-from publication.builder import BuiltMart, Run
+from publication.run import BuiltMart, Run
 
 SIZE = 8 << 20
 PAGE = 4096

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from publication import Column, builder, connect, fingerprint
-from publication.builder import BuiltMart, Run
+from publication.run import BuiltMart, Run
 from tests.publication.test_digest import (
     COLUMNS,
     CONNECTION,
